@@ -1,0 +1,32 @@
+// Where the files that belong to a module lie on this machine.
+//
+//     by build id   DIR/.build-id/ab/cdef….debug        DIR: --debug-dir, SYSROOT/usr/lib/debug, /usr/lib/debug
+//                   CACHE/abcdef…/debuginfo             CACHE: debuginfod's, nothing is downloaded
+//     by name       .gnu_debuglink "x.debug" + CRC:     beside the file, in .debug/, below DIR/the file's folder
+//
+// A build id is the proof; a name is only a hint, so a file found by name must have the right CRC, and the right build
+// id where both have one.
+// Source: gdb manual, "Separate Debug Files"; debuginfod(8), "$DEBUGINFOD_CACHE_PATH".
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dump/base/diagnostics.h"
+#include "dump/core_options.h"
+#include "dump/elf_image.h"
+
+namespace heapwalk {
+
+enum class FileKind { executable, debug };
+
+// The places where a file with the build id would be, best first. Empty for an id that is not plain hex.
+std::vector<std::string> build_id_paths(std::string_view build_id, FileKind kind, const CoreOptions& options);
+
+// The separate debug file of a module; null when there is none. `image` is the module's own file and may be null.
+std::shared_ptr<const ElfImage> find_debug_file(const std::string& build_id, const ElfImage* image,
+                                                const CoreOptions& options, Diagnostics& diagnostics);
+
+}  // namespace heapwalk

@@ -1,0 +1,52 @@
+#include "heapwalk/root_set.h"
+
+#include <algorithm>
+
+namespace heapwalk {
+
+std::string_view to_string(RootKind kind) {
+  switch (kind) {
+    case RootKind::global: return "global";
+    case RootKind::tls: return "tls";
+    case RootKind::stack: return "stack";
+    case RootKind::register_: return "register";
+    case RootKind::mapping: return "mapping";
+    case RootKind::handle: return "handle";
+  }
+  return "global";
+}
+
+std::string_view to_string(OwnerKind kind) {
+  switch (kind) {
+    case OwnerKind::module: return "module";
+    case OwnerKind::thread: return "thread";
+    case OwnerKind::frame: return "frame";
+    case OwnerKind::mappings: return "mappings";
+  }
+  return "module";
+}
+
+std::string RootSet::owner_name(const Root& root) const {
+  std::string name;
+  for (uint32_t owner = root.owner; owner != kNoOwner; owner = owners[owner].parent) {
+    name = name.empty() ? owners[owner].name : owners[owner].name + ", " + name;
+  }
+  return name;
+}
+
+bool RootSet::check() const {
+  for (uint32_t i = 0; i < owners.size(); ++i)
+    if (owners[i].parent != kNoOwner && owners[i].parent >= i) return false;
+  std::vector<AddressRange> locations;
+  for (const Root& root : roots) {
+    if (root.owner != kNoOwner && root.owner >= owners.size()) return false;
+    if (root.kind == RootKind::register_ ? !root.location.empty() : root.location.empty()) return false;
+    if (!root.location.empty()) locations.push_back(root.location);
+  }
+  std::ranges::sort(locations);
+  for (size_t i = 1; i < locations.size(); ++i)
+    if (locations[i].begin < locations[i - 1].end) return false;
+  return true;
+}
+
+}  // namespace heapwalk

@@ -1,0 +1,62 @@
+// Where references start: the places in the process that are not on the heap.
+//
+//     process ─┬─ module libfoo.so ─── variable ns::cache          [0x7f…10, 0x7f…48)   global
+//              ├─ thread "worker-3" ─┬ variable tls_buffer                              tls
+//              │                     ├ frame #4 handle_request ── slot sp+0x28          stack
+//              │                     └ register rbx                                     register
+//              └─ mapping 0x7f… (anonymous, 2 MB)                                       mapping
+//
+// A root is a *location* that may hold references, never the object it refers to. Owners form a tree above the roots
+// and are nodes of the graph, so "retained by thread 7" falls out of the dominator tree.
+//
+// Laws (check()): an owner's parent has a smaller index; memory roots do not overlap; every name is valid UTF-8.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dump/base/address.h"
+
+namespace heapwalk {
+
+enum class RootKind : uint8_t { global, tls, stack, register_, mapping, handle };
+std::string_view to_string(RootKind kind);  // as in cli.md: "register" without the underscore
+
+enum class OwnerKind : uint8_t { module, thread, frame, mappings };
+std::string_view to_string(OwnerKind kind);
+
+constexpr uint32_t kNoOwner = UINT32_MAX;  // owned by the process itself
+
+struct Owner {
+  OwnerKind kind = OwnerKind::module;
+  uint32_t parent = kNoOwner;  // index of an owner
+  std::string name;            // "libfoo.so.1", `thread 4711 "worker-3"`, "#4 handle_request(Request&)"
+};
+
+struct Root {
+  RootKind kind = RootKind::global;
+  uint32_t owner = kNoOwner;
+  std::string name;         // for people: "ns::cache", "libfoo.so .bss+0x40", "#4 handle_request sp+0x28", "rbx"
+  std::string stable_name;  // same from run to run, no address, no thread id: "ns::cache", "libfoo.so .bss", "handle_request"
+  std::string source;       // "src/cache.cc:12", where the variable is declared; empty when unknown
+  AddressRange location;    // memory roots; empty for registers
+  uint64_t value = 0;       // registers: the content
+};
+
+struct RootSet {
+  std::vector<Owner> owners;
+  std::vector<Root> roots;
+  // Ranges that thread stacks, TLS blocks and module data occupy, for the accounting. Sorted, disjoint per kind.
+  std::vector<AddressRange> stack_ranges;
+  std::vector<AddressRange> tls_ranges;
+  std::vector<AddressRange> module_ranges;
+
+  // "libfoo.so", "thread 4711, #4 handle_request": the owner chain, outermost first.
+  std::string owner_name(const Root& root) const;
+  bool check() const;
+};
+
+}  // namespace heapwalk

@@ -1,0 +1,15 @@
+#include "heapwalk/roots/find_roots.h"
+
+namespace heapwalk {
+
+RootSet find_roots(const RootInputs& inputs, Diagnostics& diagnostics) {
+  RootSet set;
+  ModuleVariables variables(inputs.threads, diagnostics);
+  add_module_roots(inputs, variables, set);
+  add_thread_roots(inputs, variables, set, diagnostics);
+  // What no module, stack, TLS block or heap claims is unknown: this part comes last.
+  add_mapping_roots(inputs, set);
+  return set;
+}
+
+}  // namespace heapwalk

@@ -1,0 +1,99 @@
+// The answers, as plain data: what a report prints and a script reads. Writers print these rows and compute nothing.
+// Field names follow the JSON keys of the command line's contract.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "dump/base/address.h"
+#include "heapwalk/retention_graph.h"
+#include "heapwalk/root_set.h"
+
+namespace heapwalk {
+
+struct Totals {
+  uint64_t used_bytes = 0, used_objects = 0;
+  uint64_t reachable_bytes = 0, reachable_objects = 0;
+  uint64_t possibly_live_bytes = 0, possibly_live_objects = 0;  // the part of reachable that only tainted words reach
+  uint64_t leaked_bytes = 0, leaked_objects = 0;
+  uint64_t free_bytes = 0;  // free chunks and top
+  uint64_t cached_bytes = 0, cached_objects = 0;
+  uint64_t metadata_bytes = 0, unexplained_bytes = 0;
+};
+
+// Where the writable bytes of the process are. The rows sum to the writable mappings, to the byte.
+struct MemoryRow {
+  std::string kind;  // "heap", "stack", "module", "tls", "unknown"
+  std::string name;  // "glibc main arena", "thread 4711", "libc.so.6", "anonymous mapping"
+  uint64_t bytes = 0;
+  uint64_t resident_in_core_bytes = 0;
+};
+
+// An allocator's own books: used + free + cached + metadata + unexplained = owned, to the byte.
+struct AllocatorRow {
+  std::string name, version, evidence;
+  uint64_t owned_bytes = 0;
+  uint64_t used_bytes = 0, used_objects = 0;
+  uint64_t free_bytes = 0, cached_bytes = 0, cached_objects = 0, metadata_bytes = 0, unexplained_bytes = 0;
+};
+
+// One step of a path. The first step of a path is the root and has no address in the heap.
+struct PathStep {
+  Address address;          // of the object; the root's location for the first step (0 for registers)
+  std::string type;         // "Session", or "[48 B]" where nothing is known
+  std::string field;        // of the previous node: "+0x18" where no type is known; empty on the first step
+  EdgeKind edge = EdgeKind::conservative;
+  uint64_t repeat = 1;      // consecutive steps of the same type and field, folded
+  uint64_t retained_bytes = 0;
+};
+
+struct RootPath {
+  uint64_t count = 1;           // targets that this path stands for
+  uint64_t retained_bytes = 0;  // of the target
+  std::string root_name, root_kind, root_owner, root_source;
+  std::vector<PathStep> steps;
+};
+
+struct SuspectRow {
+  std::string text;  // a sentence: "`g_sessions` (global, server) retains 61.2 MB in 120,004 allocations, 71 % of the heap"
+  std::string kind;  // "global", "stack", "leak", "shared", …
+  std::string name, type;
+  uint64_t retained_bytes = 0, retained_objects = 0;
+  std::vector<PathStep> path;
+};
+
+struct RootRow {
+  std::string name, kind, owner, type, source;
+  uint64_t retained_bytes = 0, retained_objects = 0;
+};
+
+struct OwnerRow {
+  std::string name, kind;
+  uint64_t retained_bytes = 0, retained_objects = 0;
+};
+
+struct TypeRow {
+  std::string name;
+  uint64_t count = 0, bytes = 0, retained_bytes = 0;
+};
+
+struct LeakRow {
+  std::string type;      // of the leak roots
+  uint64_t roots = 0;    // source components of this type and shape
+  uint64_t objects = 0;  // retained by them
+  uint64_t bytes = 0;
+  Address example;  // address of one leak root
+};
+
+struct EvidenceBytes {  // used bytes by evidence class of their type
+  uint64_t runtime = 0, container = 0, pointer = 0, field = 0, none = 0;
+};
+
+struct StageRow {
+  std::string name;
+  double seconds = 0;
+  uint64_t peak_rss_bytes = 0;
+};
+
+}  // namespace heapwalk

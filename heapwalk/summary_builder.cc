@@ -1,0 +1,115 @@
+#include "heapwalk/summary_builder.h"
+
+#include <algorithm>
+#include <map>
+
+#include "heapwalk/accounting.h"
+#include "heapwalk/path_description.h"
+#include "heapwalk/suspects.h"
+#include "heapwalk/type_summary.h"
+
+namespace heapwalk {
+namespace {
+
+constexpr size_t kSuspects = 5;
+
+Totals sum_totals(const Analysis& analysis) {
+  Totals totals;
+  for (const AllocatorRow& row : analysis.summary.allocators) {
+    totals.used_bytes += row.used_bytes;
+    totals.used_objects += row.used_objects;
+    totals.free_bytes += row.free_bytes;
+    totals.cached_bytes += row.cached_bytes;
+    totals.cached_objects += row.cached_objects;
+    totals.metadata_bytes += row.metadata_bytes;
+    totals.unexplained_bytes += row.unexplained_bytes;
+  }
+  const DominatorTree& dominators = analysis.dominators;
+  totals.reachable_bytes = dominators.retained_bytes(kProcessNode);
+  totals.reachable_objects = dominators.retained_objects(kProcessNode);
+  totals.leaked_bytes = dominators.retained_bytes(kUnreachableNode);
+  totals.leaked_objects = dominators.retained_objects(kUnreachableNode);
+  for (NodeId node : analysis.reachability.order) {
+    if (analysis.reachability.stage_of(node) != Stage::tainted || !analysis.graph.is_object(node)) continue;
+    totals.possibly_live_bytes += analysis.objects.size_bytes(analysis.graph.object_of(node));
+    totals.possibly_live_objects += 1;
+  }
+  return totals;
+}
+
+std::vector<RootRow> root_rows(const Analysis& analysis) {
+  std::vector<RootRow> rows;
+  for (uint32_t i = 0; i < analysis.roots.roots.size(); ++i) {
+    const Root& root = analysis.roots.roots[i];
+    const NodeId node = root_node(analysis.roots, i);
+    const uint64_t bytes = analysis.dominators.retained_bytes(node);
+    if (bytes == 0) continue;
+    rows.push_back({.name = root.name,
+                    .kind = std::string(to_string(root.kind)),
+                    .owner = analysis.roots.owner_name(root),
+                    .type = {},
+                    .source = root.source,
+                    .retained_bytes = bytes,
+                    .retained_objects = analysis.dominators.retained_objects(node)});
+  }
+  std::ranges::stable_sort(rows, std::greater{}, &RootRow::retained_bytes);
+  return rows;
+}
+
+// Modules, threads and the unknown mappings; frames are part of their thread.
+std::vector<OwnerRow> owner_rows(const Analysis& analysis) {
+  std::vector<OwnerRow> rows;
+  for (uint32_t i = 0; i < analysis.roots.owners.size(); ++i) {
+    const Owner& owner = analysis.roots.owners[i];
+    const NodeId node = owner_node(analysis.roots, i);
+    const uint64_t bytes = analysis.dominators.retained_bytes(node);
+    if (owner.kind == OwnerKind::frame || bytes == 0) continue;
+    rows.push_back({owner.name, std::string(to_string(owner.kind)), bytes, analysis.dominators.retained_objects(node)});
+  }
+  std::ranges::stable_sort(rows, std::greater{}, &OwnerRow::retained_bytes);
+  return rows;
+}
+
+// Leak roots by type. What several leak roots hold together belongs to none of them and is a row of its own, so that
+// the rows sum to the leaked bytes.
+std::vector<LeakRow> leak_rows(const Analysis& analysis) {
+  std::map<std::string, LeakRow> by_type;
+  LeakRow shared{"(shared by several leaks)", 0, 0, 0, {}};
+  shared.bytes = analysis.dominators.retained_bytes(kUnreachableNode);
+  shared.objects = analysis.dominators.retained_objects(kUnreachableNode);
+  for (NodeId root : analysis.reachability.leak_roots) {
+    std::string type = node_name(analysis, root);
+    auto [at, is_new] = by_type.try_emplace(type);
+    LeakRow& row = at->second;
+    if (is_new) row = {type, 0, 0, 0, analysis.objects.address(analysis.graph.object_of(root))};
+    row.roots += 1;
+    row.objects += analysis.dominators.retained_objects(root);
+    row.bytes += analysis.dominators.retained_bytes(root);
+    shared.objects -= analysis.dominators.retained_objects(root);
+    shared.bytes -= analysis.dominators.retained_bytes(root);
+  }
+  std::vector<LeakRow> rows;
+  for (auto& [type, row] : by_type) rows.push_back(std::move(row));
+  if (shared.objects > 0) rows.push_back(std::move(shared));
+  std::ranges::stable_sort(rows, std::greater{}, &LeakRow::bytes);
+  return rows;
+}
+
+}  // namespace
+
+void build_summary(Analysis& analysis, std::span<const StateTotals> totals) {
+  Summary& summary = analysis.summary;
+  summary.memory = memory_rows(*analysis.dump, analysis.decoders, analysis.roots, analysis.diagnostics);
+  summary.allocators = allocator_rows(analysis.decoders, totals);
+  summary.totals = sum_totals(analysis);
+  TypeSummary types = summarize_types(analysis.objects, *analysis.types, analysis.graph, analysis.reachability,
+                                      analysis.dominators, analysis.diagnostics);
+  summary.types = std::move(types.types);
+  summary.evidence = types.evidence;
+  summary.roots = root_rows(analysis);
+  summary.owners = owner_rows(analysis);
+  summary.leaks = leak_rows(analysis);
+  summary.suspects = find_suspects(analysis, kSuspects);
+}
+
+}  // namespace heapwalk

@@ -1,0 +1,148 @@
+#include "heapwalk/suspects.h"
+
+#include <algorithm>
+
+#include "heapwalk/bytes_text.h"
+#include "heapwalk/path_description.h"
+#include "heapwalk/path_finder.h"
+
+namespace heapwalk {
+namespace {
+
+constexpr double kNotableShare = 0.01;  // of the used bytes
+constexpr double kKeepsNearlyAll = 0.8;  // a child with this share of its parent's retained bytes is walked into
+constexpr size_t kMaxDescent = 8;
+constexpr size_t kMaxHolders = 16;  // counted exactly up to here
+
+struct Candidate {
+  NodeId top;    // the root, shared object or leak root
+  NodeId point;  // the accumulation point below it
+};
+
+std::string holding_text(const Analysis& analysis, uint64_t bytes, uint64_t objects) {
+  const auto used = static_cast<double>(std::max<uint64_t>(1, analysis.summary.totals.used_bytes));
+  return fmt::format("{} in {} allocation{}, {:.1f} % of the heap", bytes_text(bytes), count_text(objects), objects == 1 ? "" : "s",
+                     100 * static_cast<double>(bytes) / used);
+}
+
+// The roots, and the objects that no single root holds: children of the process, of owners, of nobody else.
+std::vector<Candidate> top_candidates(const Analysis& analysis, size_t limit) {
+  std::vector<NodeId> parents = {kProcessNode};
+  for (uint32_t i = 0; i < analysis.roots.owners.size(); ++i) parents.push_back(owner_node(analysis.roots, i));
+  std::vector<Candidate> candidates;
+  for (const auto& children : analysis.dominators.children_of(parents, limit + analysis.roots.owners.size())) {
+    for (NodeId child : children) {
+      const bool is_owner =
+          !analysis.graph.is_object(child) && index(child) < index(root_node(analysis.roots, 0));
+      if (!is_owner && analysis.dominators.retained_bytes(child) > 0) candidates.push_back({child, child});
+    }
+  }
+  std::ranges::sort(candidates, [&](const Candidate& a, const Candidate& b) {
+    const uint64_t x = analysis.dominators.retained_bytes(a.top);
+    const uint64_t y = analysis.dominators.retained_bytes(b.top);
+    return x != y ? x > y : index(a.top) < index(b.top);
+  });
+  if (candidates.size() > limit) candidates.resize(limit);
+  return candidates;
+}
+
+// Walks all candidates down together, one pass over the nodes per level.
+void descend(const Analysis& analysis, std::vector<Candidate>& candidates) {
+  std::vector<bool> done(candidates.size(), false);
+  for (size_t level = 0; level < kMaxDescent; ++level) {
+    std::vector<NodeId> parents;
+    for (const Candidate& candidate : candidates) parents.push_back(candidate.point);
+    const auto children = analysis.dominators.children_of(parents, 1);
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      if (done[i]) continue;
+      done[i] = true;
+      if (children[i].empty()) continue;
+      const NodeId child = children[i].front();
+      const auto retained = static_cast<double>(analysis.dominators.retained_bytes(candidates[i].point));
+      if (static_cast<double>(analysis.dominators.retained_bytes(child)) < kKeepsNearlyAll * retained) continue;
+      // The second node of a list says nothing that the first did not.
+      if (node_name(analysis, child) == node_name(analysis, candidates[i].point)) continue;
+      candidates[i].point = child;
+      done[i] = false;
+    }
+    if (std::ranges::find(done, false) == done.end()) return;
+  }
+}
+
+std::string root_text(const RootPath& path) {
+  std::string where = path.root_owner.empty() ? "" : ", " + path.root_owner;
+  if (!path.root_source.empty()) where += ", " + path.root_source;
+  return fmt::format("`{}` ({}{})", path.root_name, path.root_kind, where);
+}
+
+SuspectRow describe_root(const Analysis& analysis, const Candidate& candidate) {
+  RootPath path = describe_path(analysis, shortest_path(analysis.graph, analysis.reachability, candidate.point));
+  if (candidate.point == candidate.top) path = describe_path(analysis, {candidate.top});
+  SuspectRow row;
+  row.kind = path.root_kind;
+  row.name = path.root_name;
+  row.retained_bytes = analysis.dominators.retained_bytes(candidate.top);
+  row.retained_objects = analysis.dominators.retained_objects(candidate.top);
+  row.text = fmt::format("{} holds {}", root_text(path), holding_text(analysis, row.retained_bytes, row.retained_objects));
+  if (path.steps.size() > 1) row.type = path.steps.back().type;
+  row.path = std::move(path.steps);
+  return row;
+}
+
+SuspectRow describe_shared(const Analysis& analysis, const Candidate& candidate) {
+  const auto holders =
+      root_paths(analysis.graph, analysis.reachability, candidate.top, kMaxHolders, [](NodeId) { return false; });
+  SuspectRow row;
+  row.kind = "shared";
+  row.name = row.type = node_name(analysis, candidate.top);
+  row.retained_bytes = analysis.dominators.retained_bytes(candidate.top);
+  row.retained_objects = analysis.dominators.retained_objects(candidate.top);
+  std::string names;
+  for (size_t i = 0; i < std::min<size_t>(holders.size(), 3); ++i) {
+    RootPath path = describe_path(analysis, holders[i]);
+    if (!names.empty()) names += ", ";
+    names += root_text(path);
+    if (i == 0) row.path = std::move(path.steps);
+  }
+  row.text = fmt::format("an object {} shared by {}{} holders ({}{}) retains {}", row.type,
+                         holders.size() == kMaxHolders ? "at least " : "", holders.size(), names,
+                         holders.size() > 3 ? ", …" : "",
+                         holding_text(analysis, row.retained_bytes, row.retained_objects));
+  return row;
+}
+
+SuspectRow describe_leak(const Analysis& analysis, const LeakRow& leak) {
+  SuspectRow row;
+  row.kind = "leak";
+  row.name = row.type = leak.type;
+  row.retained_bytes = leak.bytes;
+  row.retained_objects = leak.objects;
+  const std::string roots = leak.roots == 1 ? fmt::format("one leaked {} at {:#x}", leak.type, leak.example.value)
+                                            : fmt::format("{} leaked {}, the first at {:#x},", count_text(leak.roots),
+                                                          leak.type, leak.example.value);
+  row.text = fmt::format("{}: no reference leads to {}", roots, holding_text(analysis, leak.bytes, leak.objects));
+  return row;
+}
+
+}  // namespace
+
+std::vector<SuspectRow> find_suspects(const Analysis& analysis, size_t limit) {
+  std::vector<Candidate> candidates = top_candidates(analysis, limit);
+  descend(analysis, candidates);
+  std::vector<SuspectRow> rows;
+  for (const Candidate& candidate : candidates)
+    rows.push_back(analysis.graph.is_object(candidate.top) ? describe_shared(analysis, candidate)
+                                                           : describe_root(analysis, candidate));
+  for (size_t i = 0; i < std::min(limit, analysis.summary.leaks.size()); ++i)
+    rows.push_back(describe_leak(analysis, analysis.summary.leaks[i]));
+  std::ranges::stable_sort(rows, std::greater{}, &SuspectRow::retained_bytes);
+  const auto notable =
+      static_cast<uint64_t>(kNotableShare * static_cast<double>(analysis.summary.totals.used_bytes));
+  // The largest is told in any case, and leaks always are: a small leak is news, a small cache is not.
+  for (size_t i = rows.size(); i-- > 1;)
+    if (rows[i].retained_bytes < notable && rows[i].kind != "leak") rows.erase(rows.begin() + static_cast<long>(i));
+  if (rows.size() > limit) rows.resize(limit);
+  return rows;
+}
+
+}  // namespace heapwalk

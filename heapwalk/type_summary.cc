@@ -1,0 +1,102 @@
+#include "heapwalk/type_summary.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace heapwalk {
+namespace {
+
+// Interned sets of types. Set 0 is empty.
+class TypeSets {
+ public:
+  // Hostile input could make a new set at every node; beyond this many the answer is "already there", which loses
+  // retained bytes of types but never counts any twice.
+  static constexpr size_t kMaxSets = 1 << 20;
+
+  struct Extended {
+    uint32_t set;
+    bool is_new_member;
+  };
+
+  Extended extend(uint32_t set, uint32_t type) {
+    const uint64_t key = uint64_t{set} << 32 | type;
+    if (key == last_key_) return last_;
+    auto [at, is_new] = extended_.try_emplace(key);
+    if (is_new) at->second = make(set, type);
+    last_key_ = key;
+    last_ = at->second;
+    return last_;
+  }
+  bool overflowed() const { return overflowed_; }
+
+ private:
+  Extended make(uint32_t set, uint32_t type) {
+    if (std::ranges::binary_search(sets_[set], type)) return {set, false};
+    if (numbers_.size() >= kMaxSets || member_count_ > 16 * kMaxSets) {
+      overflowed_ = true;
+      return {set, false};
+    }
+    std::vector<uint32_t> members = sets_[set];
+    members.insert(std::ranges::lower_bound(members, type), type);
+    uint64_t hash = 0;
+    for (uint32_t member : members) hash = (hash ^ member) * 0x9e3779b97f4a7c15ULL + (hash >> 29);
+    auto [first, last] = numbers_.equal_range(hash);
+    for (; first != last; ++first)
+      if (sets_[first->second] == members) return {first->second, true};
+    const auto number = static_cast<uint32_t>(sets_.size());
+    member_count_ += members.size();
+    sets_.push_back(std::move(members));
+    numbers_.emplace(hash, number);
+    return {number, true};
+  }
+
+  std::vector<std::vector<uint32_t>> sets_{{}};
+  std::unordered_multimap<uint64_t, uint32_t> numbers_;
+  std::unordered_map<uint64_t, Extended> extended_;
+  uint64_t last_key_ = UINT64_MAX;
+  Extended last_{0, false};
+  size_t member_count_ = 0;
+  bool overflowed_ = false;
+};
+
+}  // namespace
+
+TypeSummary summarize_types(const ObjectIndex& objects, const ObjectTypes& types, const RetentionGraph& graph,
+                            const Reachability& reachability, const DominatorTree& dominators,
+                            Diagnostics& diagnostics) {
+  std::vector<TypeRow> rows(types.type_count());
+  TypeSummary summary;
+  // First the types, in address order; then, in topological order, each node's type gives way to its set.
+  std::vector<uint32_t> type_or_set(graph.node_count(), 0);
+  objects.for_each([&](ObjectId id, Address address, uint64_t size, AllocationState state) {
+    if (state != AllocationState::used) return;
+    const TypeClaim claim = types.type_of(address, size);
+    type_or_set[index(graph.node_of(id))] = claim.type;
+    rows[claim.type].count += 1;
+    rows[claim.type].bytes += size;
+    uint64_t EvidenceBytes::*const by_class[] = {&EvidenceBytes::runtime, &EvidenceBytes::container,
+                                                 &EvidenceBytes::pointer, &EvidenceBytes::field, &EvidenceBytes::none};
+    summary.evidence.*by_class[static_cast<size_t>(claim.evidence)] += size;
+  });
+  TypeSets sets;
+  for (NodeId node : reachability.order) {
+    if (!graph.is_object(node)) continue;  // owners and roots have the empty set
+    const NodeId dominator = dominators.immediate_dominator(node);
+    const uint32_t above = dominator == kNoNode ? 0 : type_or_set[index(dominator)];
+    const uint32_t type = type_or_set[index(node)];
+    const TypeSets::Extended chain = sets.extend(above, type);
+    if (chain.is_new_member) rows[type].retained_bytes += dominators.retained_bytes(node);
+    type_or_set[index(node)] = chain.set;
+  }
+  if (sets.overflowed())
+    diagnostics.add("type_sets_overflow", "too many combinations of types on dominator chains; retained bytes of types are a lower bound");
+  for (uint32_t type = 0; type < rows.size(); ++type) rows[type].name = types.name(type);
+  std::erase_if(rows, [](const TypeRow& row) { return row.count == 0; });
+  std::ranges::sort(rows, [](const TypeRow& a, const TypeRow& b) {
+    return a.bytes != b.bytes ? a.bytes > b.bytes : a.name < b.name;
+  });
+  summary.types = std::move(rows);
+  return summary;
+}
+
+}  // namespace heapwalk
