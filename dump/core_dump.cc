@@ -75,9 +75,11 @@ Result<CoreDump> open_core_dump(const std::string& path, const CoreOptions& opti
 }
 
 const Module* CoreDump::find_module(Address address) const {
-  for (const Module& module : modules)
-    if (module.range.contains(address)) return &module;
-  return nullptr;
+  auto after = std::upper_bound(modules.begin(), modules.end(), address,
+                                [](Address a, const Module& module) { return a < module.range.begin; });
+  if (after == modules.begin()) return nullptr;
+  const Module& module = *std::prev(after);
+  return module.range.contains(address) ? &module : nullptr;
 }
 
 const Module* CoreDump::executable() const {

@@ -51,14 +51,14 @@ struct CoreDump {
   uint64_t file_size_bytes = 0;  // after decompression
   uint64_t missing_bytes = 0;    // of a truncated core: what its program headers promise past its end
   Process process;
-  std::vector<Thread> threads;    // the crashed thread first, as the kernel writes them
+  std::vector<Thread> threads;  // the crashed thread first, as the kernel writes them
   std::vector<Mapping> mappings;
-  std::vector<Module> modules;    // by address
+  std::vector<Module> modules;  // by address
   std::vector<std::pair<uint64_t, uint64_t>> auxv;
   AddressSpace memory;
-  // Stacks of threads that have ended: blocks that the C library keeps for reuse, and the stack part of threads that
-  // nobody has joined yet. What lies there is garbage, never a root. Sorted, disjoint; empty where the C library's list
-  // could not be read.
+  // Stacks of threads that have ended, in the C library's cache or not joined yet. What lies there is garbage, never a
+  // root; the words that the C library will still use (a result not yet fetched, the dtv pointer) are left out of
+  // the ranges. Sorted, disjoint; empty where the C library's lists could not be read.
   std::vector<AddressRange> dead_stacks;
   Diagnostics diagnostics;
 

@@ -51,10 +51,14 @@ std::string hex_bytes(Bytes bytes) {
 
 std::string_view type_name(uint16_t type) {
   switch (type) {
-    case 1: return "a relocatable object";
-    case 2: return "an executable";
-    case 3: return "a shared object or position-independent executable";
-    default: return "a type unknown to ELF";
+    case 1:
+      return "a relocatable object";
+    case 2:
+      return "an executable";
+    case 3:
+      return "a shared object or position-independent executable";
+    default:
+      return "a type unknown to ELF";
   }
 }
 
@@ -125,15 +129,15 @@ uint64_t count_program_headers(const std::string& path, const Header& header, By
   if (header.shoff != 0 && header.shoff <= bytes.size() && bytes.size() - header.shoff >= kSectionHeaderSize)
     return load<uint32_t>(bytes.data() + header.shoff + 44);
   if (auto count = count_from_layout(header, bytes)) return *count;
-  diagnostics.add("truncated_core",
-                  fmt::format("{}: section header 0 at 0x{:x}, which counts the program headers, is past the end of the "
-                              "file at 0x{:x}: the first {} are used",
-                              path, header.shoff, bytes.size(), kCountElsewhere));
+  diagnostics.add(
+      "truncated_core",
+      fmt::format("{}: section header 0 at 0x{:x}, which counts the program headers, is past the end of the "
+                  "file at 0x{:x}: the first {} are used",
+                  path, header.shoff, bytes.size(), kCountElsewhere));
   return kCountElsewhere;
 }
 
-void add_segment(CoreFile& core, const ProgramHeader& header, Bytes present, uint64_t index,
-                 Diagnostics& diagnostics) {
+void add_segment(CoreFile& core, const ProgramHeader& header, Bytes present, uint64_t index, Diagnostics& diagnostics) {
   uint64_t size = header.memsz;
   if (header.vaddr + size < header.vaddr) {
     diagnostics.add("malformed_segment",

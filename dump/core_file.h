@@ -25,8 +25,8 @@
 
 namespace heapwalk {
 
-struct CoreSegment {  // one PT_LOAD
-  AddressRange range;         // p_vaddr, p_memsz
+struct CoreSegment {   // one PT_LOAD
+  AddressRange range;  // p_vaddr, p_memsz
   uint64_t file_offset = 0;
   uint64_t promised_bytes = 0;  // p_filesz, at most the range
   Bytes bytes;                  // the part of them that the file has; shorter in a truncated core

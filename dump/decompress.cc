@@ -160,7 +160,11 @@ std::string copy_stream(const Archive& archive, SparseWriter& writer) {
     if (status < ARCHIVE_WARN) return archive.reason();
     if (size == 0) continue;
     Bytes block{static_cast<const std::byte*>(data), size};
-    if (writer.size() == 0 && size >= 4 && std::memcmp(data, "\x7f" "ELF", 4) != 0) {
+    if (writer.size() == 0 && size >= 4 &&
+        std::memcmp(data,
+                    "\x7f"
+                    "ELF",
+                    4) != 0) {
       writer.write(block.first(std::min(size, kPage)));  // enough to say what it is instead of an ELF file
       return {};
     }
@@ -197,8 +201,8 @@ Result<std::shared_ptr<const MappedFile>> decompress(const std::string& path, By
     return fail("{}: cannot set the size of the temporary file in {}: {}", path, directory,
                 std::generic_category().message(errno));
   if (!stopped.empty())
-    diagnostics.add("truncated_core", fmt::format("{}: decompression stopped after {} bytes: {}", path, writer.size(),
-                                                  stopped));
+    diagnostics.add("truncated_core",
+                    fmt::format("{}: decompression stopped after {} bytes: {}", path, writer.size(), stopped));
   return MappedFile::map(descriptor.get(), path);
 }
 

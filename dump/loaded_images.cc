@@ -159,7 +159,8 @@ Address ImageFinder::base_by_scanning(Address dynamic) {
 void ImageFinder::add_listed(const LinkMapEntry& entry, bool first) {
   Address base;
   auto vdso = auxv_value(AT_SYSINFO_EHDR);
-  if (vdso && entry.dynamic >= Address{*vdso} && entry.dynamic - Address{*vdso} < (uint64_t{1} << 20)) {
+  auto vdso_headers = vdso ? read_image_headers(memory_, Address{*vdso}) : std::nullopt;
+  if (vdso_headers && vdso_headers->dynamic() == entry.dynamic) {
     base = Address{*vdso};
   } else if (program_ && program_->dynamic() == entry.dynamic) {
     base = program_->base;

@@ -11,7 +11,9 @@
 namespace heapwalk {
 namespace {
 
-std::string system_reason(int error) { return std::generic_category().message(error); }
+std::string system_reason(int error) {
+  return std::generic_category().message(error);
+}
 
 const char* kind_of(mode_t mode) {
   if (S_ISDIR(mode)) return "a directory";

@@ -21,10 +21,12 @@ class FileCursor {
   size_t next_ = 0;
 };
 
-const Module* module_of_path(std::span<const Module> modules, Address address) {
-  for (const Module& module : modules)
-    if (module.range.contains(address)) return &module;
-  return nullptr;
+const Module* module_at(std::span<const Module> modules, Address address) {
+  auto after = std::upper_bound(modules.begin(), modules.end(), address,
+                                [](Address a, const Module& module) { return a < module.range.begin; });
+  if (after == modules.begin()) return nullptr;
+  const Module& module = *std::prev(after);
+  return module.range.contains(address) ? &module : nullptr;
 }
 
 const ModuleSegment* segment_at(const Module& module, Address address) {
@@ -85,7 +87,7 @@ std::vector<Mapping> file_only_mappings(std::span<const Mapping> known, std::spa
                       .path = file.path,
                       .file_offset = file.file_offset + (at - file.range.begin),
                       .bytes_in_core = 0};
-      if (const Module* module = module_of_path(modules, at))
+      if (const Module* module = module_at(modules, at))
         if (const ModuleSegment* segment = segment_at(*module, at)) mapping.executable = segment->executable;
       result.push_back(std::move(mapping));
       at = end;
@@ -97,7 +99,7 @@ std::vector<Mapping> file_only_mappings(std::span<const Mapping> known, std::spa
 
 void name_from_modules(std::vector<Mapping>& mappings, std::span<const Module> modules) {
   for (Mapping& mapping : mappings) {
-    const Module* module = module_of_path(modules, mapping.range.begin);
+    const Module* module = module_at(modules, mapping.range.begin);
     const ModuleSegment* segment = module == nullptr ? nullptr : segment_at(*module, mapping.range.begin);
     if (segment == nullptr || !segment->file_backed.contains(mapping.range.begin)) continue;
     mapping.path = module->path;
@@ -111,9 +113,8 @@ std::vector<Mapping> make_mappings(std::span<const CoreSegment> segments, std::s
                                    std::span<const Module> modules) {
   std::vector<const CoreSegment*> order;
   for (const CoreSegment& segment : segments) order.push_back(&segment);
-  std::stable_sort(order.begin(), order.end(), [](const CoreSegment* a, const CoreSegment* b) {
-    return a->range.begin < b->range.begin;
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [](const CoreSegment* a, const CoreSegment* b) { return a->range.begin < b->range.begin; });
 
   std::vector<Mapping> mappings;
   FileCursor cursor(files);

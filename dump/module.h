@@ -29,7 +29,7 @@ struct ModuleSegment {  // one PT_LOAD, run-time addresses, page-rounded as the 
   uint64_t file_offset = 0;
   bool writable = false;
   bool executable = false;
-  bool relro = false;  // made read-only after relocation
+  bool relro = false;  // made read-only after relocation; such a part of a PT_LOAD is a segment of its own here
 };
 
 struct ModuleSection {  // a section's name and run-time range: names what no symbol covers (".data", ".bss")
@@ -42,17 +42,18 @@ struct TlsTemplate {  // PT_TLS
   uint64_t size_bytes = 0;
   uint64_t alignment = 1;
   uint64_t link_address = 0;
-  uint64_t module_id = 0;                      // l_tls_modid; 0 unknown
-  std::optional<uint64_t> static_offset;       // x86-64: block = thread pointer − offset; nullopt when dynamic only
+  uint64_t module_id = 0;  // l_tls_modid; 0 unknown
+  // x86-64: block = thread pointer − offset; AArch64: thread pointer + offset. Nullopt when dynamic only.
+  std::optional<uint64_t> static_offset;
 };
 
 struct Module {
-  std::string path;  // as the process knew it; " (deleted)" removed
-  std::string name;  // the path's last part: "libc.so.6"
-  std::string build_id;  // lower-case hex; empty when the image in the core has none
+  std::string path;      // as the process knew it; " (deleted)" removed
+  std::string name;      // the path's last part: "libc.so.6"
+  std::string build_id;  // lower-case hex: of the image in the core, else of the file taken for it; or empty
   uint64_t bias = 0;
-  AddressRange range;  // all segments
-  Address dynamic;     // run-time address of PT_DYNAMIC, 0 when static
+  AddressRange range;          // all segments
+  Address dynamic;             // run-time address of PT_DYNAMIC, 0 when static
   bool is_executable = false;  // the main program
   bool in_link_map = false;    // listed by the dynamic linker (a file mapped as data is not)
 
@@ -60,8 +61,8 @@ struct Module {
   std::vector<ModuleSection> sections;  // empty when the file is missing
   std::optional<TlsTemplate> tls;
 
-  std::string file_path;        // the file on this machine that matched; empty when missing
-  std::string debug_file_path;  // the separate debug file in use; empty when none
+  std::string file_path;                        // the file on this machine that matched; empty when missing
+  std::string debug_file_path;                  // the separate debug file in use; empty when none
   std::shared_ptr<const ElfImage> image;        // null when missing
   std::shared_ptr<const ElfImage> debug_image;  // null when none
   SymbolTable symbols;

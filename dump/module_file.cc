@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 #include "dump/debug_files.h"
@@ -19,6 +20,21 @@ bool same_segment(const ElfSegment& a, const ElfSegment& b) {
 bool same_headers(const ImageHeaders& headers, const ElfImage& file) {
   return headers.entry == file.entry() && headers.position_independent == file.is_position_independent() &&
          std::ranges::equal(headers.segments, file.segments(), same_segment);
+}
+
+// For images whose program headers lead to no build id: Go's linker leaves the note's section out of PT_NOTE. The notes
+// that the file loads are compared with what lies at their place. Nullopt when there are none, or the core lacks them.
+std::optional<bool> same_notes(const AddressSpace& memory, uint64_t bias, const ElfImage& file) {
+  std::optional<bool> same;
+  for (const ElfSection& section : file.sections()) {
+    if (section.type != SHT_NOTE || (section.flags & SHF_ALLOC) == 0 || section.size_bytes > 4096) continue;
+    Bytes in_file = file.read(section.link_address, section.size_bytes);
+    Bytes in_core = memory.read_exactly(Address{section.link_address + bias}, section.size_bytes);
+    if (in_file.empty() || in_core.size() != in_file.size()) continue;
+    if (!std::ranges::equal(in_file, in_core)) return false;
+    same = true;
+  }
+  return same;
 }
 
 // The linker may have turned addresses of the section into run-time ones in place, and DT_DEBUG is its to write.
@@ -96,8 +112,11 @@ FileMatch compare_file(const LoadedImage& image, const ElfImage& file, const Mod
     const std::string& in_core = image.headers->build_id;
     const std::string& in_file = file.build_id();
     if (!in_core.empty() && !in_file.empty()) return in_core == in_file ? FileMatch::build_id : FileMatch::different;
-    if (in_core.empty() != in_file.empty() && (image.headers->notes_readable || !in_core.empty())) {
-      return FileMatch::different;
+    if (!in_core.empty() && in_file.empty()) return FileMatch::different;
+    if (in_core.empty() && !in_file.empty()) {
+      auto same = same_notes(*inputs.core_memory, image.headers->bias, file);
+      if (same) return *same ? FileMatch::build_id : FileMatch::different;
+      if (image.headers->notes_readable) return FileMatch::different;
     }
     return same_headers(*image.headers, file) ? FileMatch::headers : FileMatch::different;
   }

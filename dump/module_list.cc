@@ -137,8 +137,8 @@ void load_module(const LoadedImage& image, const ModuleInputs& inputs, Loaded& l
     segments = image.headers->segments;
   } else if (module.image != nullptr) {
     segments = module.image->segments();
-    if (module.build_id.empty()) module.build_id = module.image->build_id();
   }
+  if (module.build_id.empty() && module.image != nullptr) module.build_id = module.image->build_id();
   auto link_base = image_link_base(segments);
   module.bias = image.bias ? *image.bias : image.base.value - link_base.value_or(0);
   add_segments(module, segments, page_size_of(inputs));

@@ -132,8 +132,7 @@ void NoteReader::read_prpsinfo(Bytes description) {
 // gcore writes one per thread: the first one belongs to the first thread, like the process's signal.
 void NoteReader::read_siginfo(Bytes description) {
   if (has_siginfo_) return;
-  if (description.size() < kSiginfoAddress + 8)
-    return malformed("NT_SIGINFO", kSiginfoAddress + 8, description.size());
+  if (description.size() < kSiginfoAddress + 8) return malformed("NT_SIGINFO", kSiginfoAddress + 8, description.size());
   has_siginfo_ = true;
   const std::byte* data = description.data();
   auto signal = load<int32_t>(data);
@@ -186,7 +185,8 @@ CoreNotes NoteReader::finish() {
   Process& process = notes_.process;
   process.architecture = arch_.architecture;
   if (notes_.threads.empty())
-    diagnostics_.add("no_threads", fmt::format("{}: no thread is described: registers and stacks are not known", path_));
+    diagnostics_.add("no_threads",
+                     fmt::format("{}: no thread is described: registers and stacks are not known", path_));
   // gdb stops the process to read it: the stop is no crash.
   if (by_gdb_ && (process.signal == SIGSTOP || process.signal == SIGTRAP || process.signal == SIGINT)) {
     process.signal = 0;

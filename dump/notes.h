@@ -27,7 +27,7 @@ namespace heapwalk {
 
 struct CoreNotes {
   Process process;
-  std::vector<Thread> threads;  // registers filled in, stacks not
+  std::vector<Thread> threads;                      // registers filled in, stacks not
   std::vector<std::pair<uint64_t, uint64_t>> auxv;  // without AT_NULL
   std::vector<FileMapping> file_mappings;           // NT_FILE, by address; " (deleted)" removed
 };

@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <array>
-#include <string>
+#include <string_view>
 #include <unordered_set>
+#include <utility>
 
 namespace heapwalk {
 namespace {
 
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kMaxPthreadBytes = 0x1000;    // struct pthread was 0x900 bytes in 2.31, 0x940 in 2.43
+constexpr uint64_t kMaxGlobalsBytes = 0x10000;   // ld.so's _rtld_global
 constexpr uint64_t kProbeBytes = 0x900;          // where the structure's size is not known
 constexpr uint64_t kMaxStackBytes = 1ULL << 40;  // below any pointer to a shared object: a pointer is no size
 constexpr uint64_t kMaxUnalignedTail = 0x4000;
@@ -31,9 +33,9 @@ std::optional<std::array<uint32_t, N>> read_descriptor(const CoreDump& dump, std
 }
 
 // A field's descriptor is {size in bits, count, offset}.
-std::optional<uint64_t> field_offset(const CoreDump& dump, std::string_view name) {
+std::optional<uint64_t> field_offset(const CoreDump& dump, std::string_view name, uint64_t structure_bytes) {
   auto words = read_descriptor<3>(dump, name);
-  if (!words || (*words)[2] >= kMaxPthreadBytes) return std::nullopt;
+  if (!words || (*words)[2] >= structure_bytes) return std::nullopt;
   return (*words)[2];
 }
 
@@ -103,49 +105,91 @@ std::optional<Address> find_list_node(const CoreDump& dump, const PthreadLayout&
   return std::nullopt;
 }
 
-// Walks the rings of the threads' list nodes: which are threads, and which are heads of lists?
+std::optional<Address> symbol_address(const CoreDump& dump, std::string_view name) {
+  for (std::string_view library : {"ld-linux", "libc.so", "libpthread.so", ""}) {
+    const Module* module = library.empty() ? dump.executable() : dump.find_module_by_name(library);
+    if (module == nullptr) continue;
+    if (auto range = module->symbol_range(name)) return range->begin;
+  }
+  return std::nullopt;
+}
+
+// The head of the list of stacks in use, where a symbol or a descriptor names it.
+std::optional<Address> named_used_head(const CoreDump& dump) {
+  auto globals = symbol_address(dump, "_rtld_global");
+  auto offset = field_offset(dump, "_thread_db_rtld_global__dl_stack_used", kMaxGlobalsBytes);
+  if (globals && offset) return *globals + *offset;
+  if (auto head = symbol_address(dump, "_dl_stack_used")) return head;
+  return symbol_address(dump, "stack_used");
+}
+
+// Walks the lists, from the threads that are known to the heads, and from the heads to their neighbours.
 class StackLists {
  public:
-  StackLists(const CoreDump& dump, const PthreadLayout& layout) : dump_(dump), layout_(layout) {}
+  StackLists(const CoreDump& dump, const PthreadLayout& layout)
+      : dump_(dump), layout_(layout), used_head_(named_used_head(dump)) {}
 
   std::vector<AddressRange> find_dead();
 
  private:
-  // Everything on the ring of `node`, which may be a thread's or a head.
+  struct Ring {
+    bool has_live_thread = false;
+    std::optional<Address> head;                       // the node that is no thread
+    std::vector<std::pair<Address, StackBlock>> dead;  // list nodes of threads that have ended
+  };
+
   void walk(Address node);
-  void visit(Address node);
+  void visit(Address node, Ring& ring) const;
+  void add_dead(const Ring& ring);
 
   const CoreDump& dump_;
   const PthreadLayout& layout_;
+  std::optional<Address> used_head_;
   std::unordered_set<Address> live_;  // list nodes of threads that the core describes
   std::unordered_set<Address> seen_;
   std::vector<Address> heads_;
   std::vector<AddressRange> dead_;
 };
 
-void StackLists::visit(Address node) {
-  if (live_.contains(node)) return;
+void StackLists::visit(Address node, Ring& ring) const {
+  if (live_.contains(node)) {
+    ring.has_live_thread = true;
+    return;
+  }
   auto block = probe_stack_block(dump_, AddressRange::of(node + kTidAfterList, kMaxPthreadBytes), node);
   if (!block) {
-    heads_.push_back(node);
+    ring.head = node;
     return;
   }
   auto tid = dump_.memory.read<int32_t>(node + kTidAfterList);
-  if (!tid || *tid > 0) return;
-  // Below struct pthread is the stack and, on x86-64, TLS. The structure itself may still hold what pthread_join would
-  // return, so it stays out.
-  Address end = layout_.list_offset ? node - *layout_.list_offset : node.align_down(kPage);
-  AddressRange stack{block->range.begin, std::max(block->range.begin, end)};
-  if (!stack.empty()) dead_.push_back(stack);
+  if (tid && *tid <= 0) ring.dead.emplace_back(node, *block);
+  if (tid && *tid > 0) ring.has_live_thread = true;
+}
+
+// The stack and, on x86-64, TLS lie below struct pthread. The structure of a thread that nobody has joined holds the
+// result that pthread_join will return. In the cache, it is garbage but for one word, the pointer to the thread's dtv:
+// that one is an allocation, and the next thread that gets the stack will use it.
+void StackLists::add_dead(const Ring& ring) {
+  bool is_cache = ring.head && used_head_ && ring.head != used_head_ && !ring.has_live_thread;
+  for (const auto& [node, block] : ring.dead) {
+    Address begin = layout_.list_offset ? node - *layout_.list_offset : node.align_down(kPage);
+    if (begin > block.range.begin) dead_.push_back({block.range.begin, begin});
+    if (!is_cache || !layout_.list_offset || !arch_of(dump_.process.architecture).tls_below_thread_pointer) continue;
+    Address behind_dtv = std::max(begin, block.range.begin) + 16;
+    if (behind_dtv < block.range.end) dead_.push_back({behind_dtv, block.range.end});
+  }
 }
 
 void StackLists::walk(Address node) {
+  Ring ring;
   while (seen_.size() < kMaxThreads && seen_.insert(node).second) {
     auto links = read_links(dump_, node);
-    if (!links) return;
-    visit(node);
+    if (!links) break;
+    visit(node, ring);
     node = links->next;
   }
+  if (ring.head) heads_.push_back(*ring.head);
+  add_dead(ring);
 }
 
 std::vector<AddressRange> StackLists::find_dead() {
@@ -155,10 +199,11 @@ std::vector<AddressRange> StackLists::find_dead() {
   live_.insert(nodes.begin(), nodes.end());
   for (Address node : nodes) walk(node);
   std::vector<Address> heads = heads_;
-  for (const char* name : {"stack_cache", "_dl_stack_cache"})  // their names, where there is a full symbol table
-    for (const Module* module : {dump_.find_module_by_name("libpthread.so"), dump_.executable()})
-      if (module != nullptr)
-        if (auto range = module->symbol_range(name)) heads.push_back(range->begin);
+  for (std::string_view name : {"stack_cache", "_dl_stack_cache"})  // where there is a full symbol table
+    if (auto head = symbol_address(dump_, name)) heads.push_back(*head);
+  if (used_head_) heads.push_back(*used_head_);
+  std::sort(heads.begin(), heads.end());
+  heads.erase(std::unique(heads.begin(), heads.end()), heads.end());
   for (Address head : heads) {
     for (Address node = head - kHeadsWithin; node <= head + kHeadsWithin; node += 8) walk(node);
   }
@@ -178,7 +223,7 @@ PthreadLayout read_pthread_layout(const CoreDump& dump) {
   PthreadLayout layout;
   if (auto size = read_descriptor<1>(dump, "_thread_db_sizeof_pthread"))
     if ((*size)[0] >= 0x100 && (*size)[0] <= kMaxPthreadBytes) layout.size_bytes = (*size)[0];
-  layout.list_offset = field_offset(dump, "_thread_db_pthread_list");
+  layout.list_offset = field_offset(dump, "_thread_db_pthread_list", kMaxPthreadBytes);
   return layout;
 }
 

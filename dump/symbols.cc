@@ -31,11 +31,14 @@ void sort_and_deduplicate(std::vector<Symbol>& symbols) {
   symbols.shrink_to_fit();
 }
 
-uint64_t end_of(const Symbol& symbol) {
-  uint64_t size_bytes = std::max<uint64_t>(symbol.size_bytes, 1);
-  uint64_t end = symbol.link_address + size_bytes;
-  return end < symbol.link_address ? UINT64_MAX : end;
+std::vector<Interval> intervals_of(std::span<const Symbol> symbols) {
+  std::vector<Interval> intervals(symbols.size());
+  std::ranges::transform(symbols, intervals.begin(),
+                         [](const Symbol& symbol) { return Interval{symbol.link_address, symbol.size_bytes}; });
+  return intervals;
 }
+
+constexpr uint32_t kNone = 0xffffffff;
 
 }  // namespace
 
@@ -53,64 +56,18 @@ SymbolTable::SymbolTable(std::vector<Symbol> symbols) : names_(std::make_shared<
   symbols_ = std::move(symbols);
   sort_and_deduplicate(symbols_);
   sort_and_deduplicate(tls_);
-  symbol_spans_ = flatten(symbols_);
-  tls_spans_ = flatten(tls_);
-}
-
-// One sweep with a stack of the symbols that cover the current address, the winner on top. Those that end below a later
-// one are dropped when they come up.
-std::vector<SymbolTable::Span> SymbolTable::flatten(std::span<const Symbol> sorted) {
-  std::vector<Span> spans;
-  spans.reserve(sorted.size() + sorted.size() / 4 + 1);
-  std::vector<uint32_t> open;
-  auto emit = [&](uint64_t begin, uint32_t symbol) {
-    if (!spans.empty() && spans.back().begin == begin) spans.pop_back();
-    if (spans.empty() || spans.back().symbol != symbol) spans.push_back({begin, symbol});
-  };
-  // Closes what ends at or before the address.
-  auto close_until = [&](uint64_t address) {
-    while (!open.empty() && end_of(sorted[open.back()]) <= address) {
-      uint64_t end = end_of(sorted[open.back()]);
-      open.pop_back();
-      while (!open.empty() && end_of(sorted[open.back()]) <= end) open.pop_back();
-      emit(end, open.empty() ? kNone : open.back());
-    }
-  };
-  for (size_t first = 0; first < sorted.size();) {
-    uint64_t address = sorted[first].link_address;
-    size_t last = first;
-    while (last < sorted.size() && sorted[last].link_address == address) ++last;
-    close_until(address);
-    // Of those that begin here the first one wins; a further one shows where it reaches past all before it.
-    uint64_t reach = address;
-    size_t open_before = open.size();
-    for (size_t i = first; i < last; ++i) {
-      if (end_of(sorted[i]) <= reach) continue;
-      reach = end_of(sorted[i]);
-      open.push_back(static_cast<uint32_t>(i));
-    }
-    std::reverse(open.begin() + static_cast<ptrdiff_t>(open_before), open.end());
-    emit(address, open.back());
-    first = last;
-  }
-  close_until(UINT64_MAX);
-  spans.shrink_to_fit();
-  return spans;
-}
-
-const Symbol* SymbolTable::find_in(std::span<const Span> spans, std::span<const Symbol> symbols, uint64_t address) {
-  auto after = std::ranges::upper_bound(spans, address, {}, &Span::begin);
-  if (after == spans.begin()) return nullptr;
-  uint32_t symbol = std::prev(after)->symbol;
-  return symbol == kNone ? nullptr : &symbols[symbol];
+  symbol_index_ = IntervalIndex(intervals_of(symbols_));
+  tls_index_ = IntervalIndex(intervals_of(tls_));
 }
 
 const Symbol* SymbolTable::find(uint64_t link_address) const {
-  return find_in(symbol_spans_, symbols_, link_address);
+  auto found = symbol_index_.find(link_address);
+  return found ? &symbols_[*found] : nullptr;
 }
 
 const Symbol* SymbolTable::find_tls(uint64_t offset) const {
-  return find_in(tls_spans_, tls_, offset);
+  auto found = tls_index_.find(offset);
+  return found ? &tls_[*found] : nullptr;
 }
 
 const Symbol* SymbolTable::find_by_name(std::string_view name) const {
@@ -144,18 +101,8 @@ const Symbol* SymbolTable::find_by_name(std::string_view name) const {
 }
 
 bool SymbolTable::check() const {
-  auto spans_hold = [](std::span<const Span> spans, std::span<const Symbol> symbols) {
-    for (size_t i = 0; i < spans.size(); ++i) {
-      if (i > 0 && spans[i - 1].begin >= spans[i].begin) return false;
-      if (spans[i].symbol == kNone) continue;
-      if (spans[i].symbol >= symbols.size()) return false;
-      const Symbol& symbol = symbols[spans[i].symbol];
-      if (spans[i].begin < symbol.link_address || spans[i].begin >= end_of(symbol)) return false;
-    }
-    return spans.empty() || spans.back().symbol == kNone || end_of(symbols[spans.back().symbol]) == UINT64_MAX;
-  };
   return std::ranges::is_sorted(symbols_, comes_before) && std::ranges::is_sorted(tls_, comes_before) &&
-         spans_hold(symbol_spans_, symbols_) && spans_hold(tls_spans_, tls_);
+         symbol_index_.check(intervals_of(symbols_)) && tls_index_.check(intervals_of(tls_));
 }
 
 }  // namespace heapwalk

@@ -4,13 +4,7 @@
 // some distributions leave in stripped files. Addresses are *link* addresses; Module adds the bias, in one place.
 // TLS symbols are kept apart: their value is an offset into the module's TLS block, not an address.
 // Names borrow from the image (or from the decompressed table the image owns).
-//
-// Symbols nest and overlap (a local label inside a hand-written function, an alias that is shorter than its target). The
-// table flattens them once into disjoint spans, each naming the symbol that wins there, so that find() is one binary
-// search whatever the symbols look like:
-//
-//     outer   [----------------------)             spans:  outer | inner | outer
-//     inner          [------)
+// Symbols nest and overlap; interval_index.h answers which one covers an address.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +14,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "dump/interval_index.h"
 
 namespace heapwalk {
 
@@ -51,26 +47,21 @@ class SymbolTable {
   const Symbol* find_by_name(std::string_view name) const;
 
   bool empty() const { return symbols_.empty() && tls_.empty(); }
-  bool check() const;  // sorted, without duplicates; spans sorted and inside their symbols
+  bool check() const;  // both lists and their indexes are sorted
 
  private:
-  struct Span {  // from `begin` to the next span's begin
-    uint64_t begin = 0;
-    uint32_t symbol = 0;  // index into the sorted symbols, or kNone
-  };
   struct NameIndex;
-  static constexpr uint32_t kNone = 0xffffffff;
-  static std::vector<Span> flatten(std::span<const Symbol> sorted);
-  static const Symbol* find_in(std::span<const Span> spans, std::span<const Symbol> symbols, uint64_t address);
-
   std::vector<Symbol> symbols_;
   std::vector<Symbol> tls_;
-  std::vector<Span> symbol_spans_;
-  std::vector<Span> tls_spans_;
+  IntervalIndex symbol_index_;
+  IntervalIndex tls_index_;
   std::shared_ptr<NameIndex> names_;  // made by the first find_by_name, thread-safe
 };
 
 // `_ZN3foo3barE` → `foo::bar`; Rust's v0 and legacy names too; anything that is not mangled comes back as it is.
 std::string demangle(std::string_view name);
+// Of a C++ function's mangled name, the function without return type and parameters: `ns::Cache::find`. Anything else
+// comes back as demangle() has it.
+std::string demangle_function(std::string_view name);
 
 }  // namespace heapwalk

@@ -10,6 +10,8 @@ std::optional<uint64_t> Thread::register_value(std::string_view wanted) const {
   return std::nullopt;
 }
 
-Address Thread::strip_code_pointer(uint64_t value) const { return Address{value & ~code_pointer_mask}; }
+Address Thread::strip_code_pointer(uint64_t value) const {
+  return Address{value & ~code_pointer_mask};
+}
 
 }  // namespace heapwalk

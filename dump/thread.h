@@ -33,8 +33,8 @@ struct Register {
 
 struct Thread {
   uint32_t tid = 0;
-  std::string name;  // empty where the core has none
-  bool crashed = false;  // the thread that took the signal
+  std::string name;                        // empty where the core has none
+  bool crashed = false;                    // the thread that took the signal
   std::vector<Register> registers;         // general purpose, in the architecture's order; includes pc and sp
   std::vector<Register> vector_registers;  // 64-bit halves of the vector registers, where the core has them
   Address program_counter;

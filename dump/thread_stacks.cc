@@ -104,8 +104,8 @@ void StackFinder::place_by_stack_pointer(Thread& thread) const {
   const Mapping* mapping = dump_.find_mapping(thread.stack_pointer);
   if (mapping == nullptr) return;
   bool brk_heap = program_break_ && mapping->range.contains(*program_break_ - 1);
-  bool foreign = thread.thread_pointer && thread.tid != dump_.process.pid &&
-                 !mapping->range.contains(thread.thread_pointer);
+  bool foreign =
+      thread.thread_pointer && thread.tid != dump_.process.pid && !mapping->range.contains(thread.thread_pointer);
   if (brk_heap || foreign || !mapping->path.empty() || !mapping->writable) {
     thread.alternate_stack_pointer = thread.stack_pointer;
     return;

@@ -139,7 +139,7 @@ Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& op
   analysis.dominators = find_dominators(analysis.graph, analysis.reachability, analysis.objects);
 
   clock.start("summary");  // types, accounting, suspects, leaks: the rows of the report
-  analysis.types = std::make_unique<const ObjectTypes>(*analysis.dump, analysis.objects);
+  analysis.types = std::make_unique<const ObjectTypes>(*analysis.dump);
   build_summary(analysis, totals);
   clock.finish();
   return analysis;

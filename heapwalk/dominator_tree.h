@@ -1,9 +1,8 @@
 // What would go away with what: immediate dominators and retained sizes.
 //
 // u dominates v when every admitted path from the top to v runs through u; free u's last reference and v goes with it.
-// Semi-NCA (Georgiadis, "Linear-Time Algorithms for Dominators and Related Problems", 2005, §2.3), with explicit stacks,
-// 32-bit numbers and the single-entry nodes folded first: a node with one admitted in-edge is dominated by its parent, needs
-// no search and no slot.
+// A node with a single entry is dominated by its parent; the others are searched for in the condensed graph of
+// entry_graph.h with the algorithm of semi_nca.h, with explicit stacks and 32-bit numbers.
 //
 // self(object) = its usable bytes; self(process, owner, root, mapping) = 0, so retained(process) = all reachable used
 // bytes and retained(unreachable) = all leaked bytes. Laws (check()): order is topological, retained is the sum over children
@@ -11,7 +10,6 @@
 #pragma once
 
 #include <cstdint>
-#include <unordered_map>
 #include <vector>
 
 #include "heapwalk/object_index.h"
@@ -23,9 +21,12 @@ namespace heapwalk {
 class DominatorTree {
  public:
   // kNoNode for the two tops and for nodes not visited.
-  NodeId immediate_dominator(NodeId node) const { return idom_[index(node)]; }
-  uint64_t retained_bytes(NodeId node) const;
-  uint64_t retained_objects(NodeId node) const;  // used allocations in the subtree, the node itself included
+  NodeId immediate_dominator(NodeId node) const { return NodeId{idom_[index(node)]}; }
+  uint64_t retained_bytes(NodeId node) const {
+    return wide_bytes_.empty() ? uint64_t{bytes_[index(node)]} << unit_shift_ : wide_bytes_[index(node)];
+  }
+  // Used allocations in the subtree, the node itself included.
+  uint64_t retained_objects(NodeId node) const { return objects_[index(node)]; }
 
   // Children of one node, by descending retained bytes then ascending id; at most `limit`. One pass over all nodes for
   // any number of parents: ask for several at once.
@@ -34,14 +35,19 @@ class DominatorTree {
   bool check(const ObjectIndex& objects, const RetentionGraph& graph, const Reachability& reachability) const;
 
  private:
-  friend DominatorTree find_dominators(const RetentionGraph&, const Reachability&, const ObjectIndex&);
-  std::vector<NodeId> idom_;
-  std::vector<uint32_t> retained_bytes_;    // UINT32_MAX: look into retained_large_
-  std::vector<uint32_t> retained_objects_;  // never more than 2^32
-  std::unordered_map<uint32_t, uint64_t> retained_large_;
+  friend DominatorTree find_dominators(const RetentionGraph&, const Reachability&, const ObjectIndex&, size_t);
+  void retain(const RetentionGraph& graph, const Reachability& reachability, const ObjectIndex& objects);
+  bool check_sums(const ObjectIndex& objects, const RetentionGraph& graph) const;
+
+  std::vector<uint32_t> idom_;        // by node
+  std::vector<uint32_t> bytes_;       // by node: retained, in units of 1 << unit_shift_ bytes
+  std::vector<uint64_t> wide_bytes_;  // in use instead where 32 bits cannot hold the sum of all sizes
+  uint32_t unit_shift_ = 0;
+  std::vector<uint32_t> objects_;  // by node: retained
 };
 
-DominatorTree find_dominators(const RetentionGraph& graph, const Reachability& reachability,
-                              const ObjectIndex& objects);
+// The result does not depend on the number of threads.
+DominatorTree find_dominators(const RetentionGraph& graph, const Reachability& reachability, const ObjectIndex& objects,
+                              size_t threads = 1);
 
 }  // namespace heapwalk

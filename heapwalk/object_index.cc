@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "heapwalk/large_pages.h"
+
 namespace heapwalk {
 
 ObjectIndex ObjectIndex::build(std::vector<AllocationSink> sinks, Diagnostics& diagnostics) {
@@ -19,7 +21,7 @@ ObjectIndex ObjectIndex::build(std::vector<AllocationSink> sinks, Diagnostics& d
     result.granule_shift_ = std::min(result.granule_shift_, sink.granule_shift_);
     words += sink.words_.size();
   }
-  result.words_.reserve(std::min<size_t>(words, UINT32_MAX));
+  reserve_large(result.words_, std::min<size_t>(words, UINT32_MAX));
   for (AllocationSink& sink : sinks) {
     AddressRange region = sink.region();
     if (sink.dropped() != 0) {
@@ -69,12 +71,15 @@ void ObjectIndex::append(const AllocationSink& sink) {
 
 void ObjectIndex::finish() {
   pages_.shrink_to_fit();
-  starts_.shrink_to_fit();
+  std::vector<PageStarts> starts;  // moved to where it fits
+  reserve_large(starts, starts_.size());
+  starts.insert(starts.end(), starts_.begin(), starts_.end());
+  starts_ = std::move(starts);
   ranks_.reserve(pages_.size() + 1);
   uint32_t rank = 0;
-  for (const PageStarts& starts : starts_) {
+  for (const PageStarts& page : starts_) {
     ranks_.push_back(rank);
-    for (uint64_t bits : starts) rank += static_cast<uint32_t>(std::popcount(bits));
+    for (uint64_t bits : page) rank += static_cast<uint32_t>(std::popcount(bits));
   }
   ranks_.push_back(rank);
   directory_ = PageDirectory(pages_);

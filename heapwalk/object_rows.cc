@@ -97,7 +97,9 @@ std::vector<ObjectId> sort_objects(const Analysis& analysis, const ObjectQuery& 
 
 }  // namespace
 
-std::string_view to_string(AllocationState state) { return kStateNames[static_cast<size_t>(state)]; }
+std::string_view to_string(AllocationState state) {
+  return kStateNames[static_cast<size_t>(state)];
+}
 
 std::optional<AllocationState> parse_allocation_state(std::string_view name) {
   for (size_t i = 0; i < kStateNames.size(); ++i) {

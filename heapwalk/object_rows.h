@@ -20,8 +20,8 @@ struct ObjectQuery {
   enum class Sort : uint8_t { address, size, retained };  // the latter two descending, ties by address
 
   std::array<bool, kAllocationStates> states = {true, false, false, false, false};  // by AllocationState: used
-  std::string type;                // exactly this name; empty: any
-  std::optional<bool> reachable;   // by any root, over any kind of edge
+  std::string type;                                                                 // exactly this name; empty: any
+  std::optional<bool> reachable;  // by any root, over any kind of edge
   uint64_t min_size_bytes = 0;
   Sort sort = Sort::address;
   uint64_t limit = 0;  // rows at most; 0: all

@@ -47,7 +47,7 @@ std::string_view to_string(TypeEvidence evidence) {
   return "none";
 }
 
-ObjectTypes::ObjectTypes(const CoreDump& dump, const ObjectIndex& objects) : dump_(&dump), objects_(&objects) {
+ObjectTypes::ObjectTypes(const CoreDump& dump) : dump_(&dump) {
   for (uint32_t i = 0; i < kSmallClasses; ++i) names_.push_back(fmt::format("[{} B]", i * 8));
   for (uint32_t i = 0; i < kSizeClasses - kSmallClasses; ++i)
     names_.push_back(i < 53 ? size_class_name(1ULL << (i + 10), 1ULL << (i + 11)) : "[huge]");
@@ -94,8 +94,8 @@ TypeClaim ObjectTypes::type_of(Address address, uint64_t size_bytes) const {
   return {size_class(size_bytes), TypeEvidence::none};
 }
 
-TypeClaim ObjectTypes::type_of(ObjectId object) const {
-  return type_of(objects_->address(object), objects_->size_bytes(object));
+TypeClaim ObjectTypes::type_of(const ObjectIndex& objects, ObjectId object) const {
+  return type_of(objects.address(object), objects.size_bytes(object));
 }
 
 }  // namespace heapwalk

@@ -28,12 +28,12 @@ struct TypeClaim {
 
 class ObjectTypes {
  public:
-  // Borrows both. Reads the vtables that the modules' symbols name.
-  ObjectTypes(const CoreDump& dump, const ObjectIndex& objects);
+  // Borrows the dump. Reads the vtables that the modules' symbols name.
+  explicit ObjectTypes(const CoreDump& dump);
 
   // Thread-safe. `address` and `size_bytes` are those of a used allocation.
   TypeClaim type_of(Address address, uint64_t size_bytes) const;
-  TypeClaim type_of(ObjectId object) const;
+  TypeClaim type_of(const ObjectIndex& objects, ObjectId object) const;
 
   uint32_t type_count() const { return static_cast<uint32_t>(names_.size()); }
   std::string_view name(uint32_t type) const { return names_[type]; }
@@ -52,7 +52,6 @@ class ObjectTypes {
     uint32_t type;
   };
   const CoreDump* dump_;
-  const ObjectIndex* objects_;
   std::vector<Vtable> vtables_;  // sorted, unique
   AddressRange vtable_span_;
   std::vector<std::string> names_;  // size classes, then classes with a vtable

@@ -56,7 +56,8 @@ std::string node_name(const Analysis& analysis, NodeId node) {
   if (node == kProcessNode) return "process";
   if (node == kUnreachableNode) return "unreachable";
   if (analysis.graph.is_object(node)) {
-    return std::string(analysis.types->name(analysis.types->type_of(analysis.graph.object_of(node)).type));
+    const TypeClaim claim = analysis.types->type_of(analysis.objects, analysis.graph.object_of(node));
+    return std::string(analysis.types->name(claim.type));
   }
   if (const Root* root = root_of(analysis, node)) return root->name;
   return analysis.roots.owners[index(node) - index(owner_node(analysis.roots, 0))].name;

@@ -23,7 +23,7 @@ std::vector<NodeId> shortest_path(const RetentionGraph& graph, const Reachabilit
 std::vector<std::vector<NodeId>> root_paths(const RetentionGraph& graph, const Reachability& reachability,
                                             NodeId object, size_t limit, const std::function<bool(NodeId)>& avoid);
 
-// Nodes with an edge to one of `targets` (sorted), as (referrer, position in its row, target). One pass over the rows.
+// Edges to one of `targets` (sorted), at most `limit`, ascending by referrer. One pass over the rows.
 struct Referrer {
   NodeId from;
   NodeId to;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "heapwalk/large_pages.h"
 #include "heapwalk/leak_roots.h"
 
 namespace heapwalk {
@@ -21,11 +22,11 @@ class Search {
  public:
   Search(const RetentionGraph& graph, const ObjectIndex& objects) : graph_(graph), objects_(objects) {
     uint32_t nodes = graph.node_count();
-    found_.parent.assign(nodes, kNoNode);
-    found_.stage.assign(nodes, static_cast<uint8_t>(Stage::none));
+    assign_large(found_.parent, nodes, kNoNode);
+    assign_large(found_.stage, nodes, static_cast<uint8_t>(Stage::none));
     found_.several_parents.assign(nodes, false);
     leads_back_.assign(nodes, false);
-    found_.order.reserve(nodes);
+    reserve_large(found_.order, nodes);
   }
 
   Reachability run() {

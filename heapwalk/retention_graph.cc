@@ -1,8 +1,10 @@
-// Rows are built in 32-bit offsets and packed when the block is complete; kinds are materialised at the first edge
+// Blocks are built with 32-bit offsets and packed when they are joined; kinds are materialised at the first edge
 // whose kind differs from all before it, so a graph without type information pays nothing for them.
 #include "heapwalk/retention_graph.h"
 
 #include <algorithm>
+
+#include "heapwalk/large_pages.h"
 
 namespace heapwalk {
 
@@ -19,8 +21,7 @@ uint64_t EdgeBlock::append_row(std::vector<Edge>& row) {
     set_kind(targets_.size(), edge.kind);
     targets_.push_back(edge.target);
   }
-  wide_offsets_.push_back(static_cast<uint32_t>(targets_.size()));
-  ++rows_;
+  offsets_.push_back(static_cast<uint32_t>(targets_.size()));
   return dropped;
 }
 
@@ -38,40 +39,41 @@ void EdgeBlock::set_kind(uint64_t edge, EdgeKind kind) {
   byte = static_cast<uint8_t>((byte & ~(3U << shift)) | static_cast<unsigned>(kind) << shift);
 }
 
-EdgeKind EdgeBlock::kind(uint32_t row, uint32_t position) const {
-  return kind_of(static_cast<uint64_t>(targets(row).data() - targets_.data()) + position);
-}
-
 void EdgeBlock::finish() {
-  if (targets_.size() <= UINT16_MAX) {
-    offsets_.assign(wide_offsets_.begin(), wide_offsets_.end());
-    std::vector<uint32_t>().swap(wide_offsets_);
-  } else {
-    wide_offsets_.shrink_to_fit();
-  }
   targets_.shrink_to_fit();
   kinds_.shrink_to_fit();
 }
 
-RetentionGraph::RetentionGraph(std::vector<EdgeBlock> blocks, uint32_t first_object)
-    : blocks_(std::move(blocks)), first_object_(first_object) {
-  for (const EdgeBlock& block : blocks_) node_count_ += block.rows();
-}
-
-uint64_t RetentionGraph::edge_count() const {
-  uint64_t count = 0;
-  for (const EdgeBlock& block : blocks_) count += block.edge_count();
-  return count;
+RetentionGraph::RetentionGraph(std::vector<EdgeBlock> blocks, uint32_t first_object) : first_object_(first_object) {
+  uint64_t edges = 0;
+  for (const EdgeBlock& block : blocks) {
+    node_count_ += block.rows();
+    edges += block.edge_count();
+  }
+  reserve_large(targets_, edges + 1);  // one more: prefetching the row of the last node stays inside
+  reserve_large(offsets_, node_count_ + blocks.size());
+  blocks_.reserve(blocks.size());
+  for (EdgeBlock& from : blocks) {
+    Block& block = blocks_.emplace_back();
+    block.base = targets_.size();
+    block.uniform = from.uniform_;
+    block.kinds_present = from.kinds_present_;
+    block.kinds = std::move(from.kinds_);
+    targets_.insert(targets_.end(), from.targets_.begin(), from.targets_.end());
+    for (uint32_t offset : from.offsets_) offsets_.push_back(static_cast<uint16_t>(offset));
+    if (from.edge_count() > UINT16_MAX) block.wide_offsets = std::move(from.offsets_);
+    from = EdgeBlock();
+  }
 }
 
 bool RetentionGraph::has_kind(EdgeKind kind) const {
-  return std::any_of(blocks_.begin(), blocks_.end(), [&](const EdgeBlock& block) { return block.has_kind(kind); });
+  return std::any_of(blocks_.begin(), blocks_.end(), [&](const Block& block) {
+    return (block.kinds_present >> static_cast<unsigned>(kind) & 1U) != 0;
+  });
 }
 
 bool RetentionGraph::check() const {
-  for (size_t b = 0; b + 1 < blocks_.size(); ++b) {
-    if (blocks_[b].rows() != kNodesPerBlock) return false;
-  }
+  if (blocks_.size() != (size_t{node_count_} + kNodesPerBlock - 1) / kNodesPerBlock) return false;
   if (first_object_ < 2 || first_object_ > node_count_) return false;
   for (uint32_t node = 0; node < node_count_; ++node) {
     uint64_t previous = heapwalk::index(kUnreachableNode);

@@ -6,10 +6,11 @@
 // Edges: process → owner without a parent → … → root → object → object. Structure edges are exact. Targets of a row
 // are sorted and unique; where several words of an object point to the same target, the best kind wins.
 //
-// Rows live in blocks of kNodesPerBlock consecutive nodes. A block is filled by one worker straight from the scan, so
-// there is no edge list, no second pass and no copy, and the graph is the same for any number of threads:
+// Rows are filled in blocks of kNodesPerBlock consecutive nodes, each by one worker straight from the scan; then the
+// blocks are laid one behind the other. There is no edge list, and the graph is the same for any number of threads:
 //
-//     block = node / kNodesPerBlock:   offsets [n+1]  ─►  targets […]   kinds [2 bits each; absent when uniform]
+//     block = node / kNodesPerBlock:   base ─► offsets [n + 1, within the block]  ─►  targets […]
+//                                              kinds [2 bits each; absent when uniform]
 //
 // Offsets count within the block, so 16 bits are enough up to four edges per node; a denser block uses 32.
 //
@@ -46,45 +47,18 @@ class EdgeBlock {
   // Sorts `row`, removes duplicates (best kind wins) and appends it as the next node's row. `row` is scratch. Returns the
   // number of edges dropped because the block would pass 2^32 edges: 0 for any core below 32 GiB.
   uint64_t append_row(std::vector<Edge>& row);
-  void finish();  // call once, after the last row: packs the offsets, releases spare capacity
+  void finish();  // releases spare capacity
 
-  uint32_t rows() const { return rows_; }
-  std::span<const NodeId> targets(uint32_t row) const {
-    if (wide_offsets_.empty()) return {targets_.data() + offsets_[row], targets_.data() + offsets_[row + 1]};
-    return {targets_.data() + wide_offsets_[row], targets_.data() + wide_offsets_[row + 1]};
-  }
-  EdgeKind kind(uint32_t row, uint32_t position) const;
-  bool has_kind(EdgeKind kind) const { return (kinds_present_ >> static_cast<unsigned>(kind) & 1U) != 0; }
+  uint32_t rows() const { return static_cast<uint32_t>(offsets_.size() - 1); }
   uint64_t edge_count() const { return targets_.size(); }
 
-  template <class F>  // f(NodeId target, EdgeKind)
-  void for_each_edge(uint32_t row, F&& f) const {
-    std::span<const NodeId> row_targets = targets(row);
-    if (kinds_.empty()) {
-      for (NodeId target : row_targets) f(target, uniform_);
-    } else {
-      uint64_t edge = row_targets.data() - targets_.data();
-      for (NodeId target : row_targets) f(target, kind_of(edge++));
-    }
-  }
-  void prefetch_offsets(uint32_t row) const {
-    if (wide_offsets_.empty())
-      __builtin_prefetch(&offsets_[row]);
-    else
-      __builtin_prefetch(&wide_offsets_[row]);
-  }
-
  private:
-  EdgeKind kind_of(uint64_t edge) const {
-    return kinds_.empty() ? uniform_ : static_cast<EdgeKind>(kinds_[edge / 4] >> edge % 4 * 2 & 3);
-  }
+  friend class RetentionGraph;
   void set_kind(uint64_t edge, EdgeKind kind);
 
-  uint32_t rows_ = 0;
-  uint8_t kinds_present_ = 0;
+  uint8_t kinds_present_ = 0;           // bit k: has edges of kind k
   EdgeKind uniform_ = EdgeKind::exact;  // of all edges, while kinds_ is empty
-  std::vector<uint16_t> offsets_;       // one of the two is in use
-  std::vector<uint32_t> wide_offsets_{0};
+  std::vector<uint32_t> offsets_{0};
   std::vector<NodeId> targets_;
   std::vector<uint8_t> kinds_;  // 2 bits per edge, four to a byte
 };
@@ -95,34 +69,66 @@ class RetentionGraph {
   static constexpr uint32_t kNodesPerBlock = 1U << kBlockShift;
 
   RetentionGraph() = default;
-  // Blocks in node order, all but the last with kNodesPerBlock rows.
+  // Blocks in node order, all but the last with kNodesPerBlock rows. Each is freed when it has been taken over.
   RetentionGraph(std::vector<EdgeBlock> blocks, uint32_t first_object);
 
   uint32_t node_count() const { return node_count_; }
-  uint64_t edge_count() const;
+  uint64_t edge_count() const { return targets_.size(); }
   uint32_t first_object() const { return first_object_; }
   NodeId node_of(ObjectId id) const { return NodeId{first_object_ + heapwalk::index(id)}; }
   bool is_object(NodeId node) const { return heapwalk::index(node) >= first_object_; }
   ObjectId object_of(NodeId node) const { return ObjectId{heapwalk::index(node) - first_object_}; }
 
   std::span<const NodeId> targets(NodeId node) const { return block(node).targets(row(node)); }
-  EdgeKind kind(NodeId node, uint32_t position) const { return block(node).kind(row(node), position); }
+  EdgeKind kind(NodeId node, uint32_t position) const {
+    const Block& block = blocks_[heapwalk::index(node) >> kBlockShift];
+    return block.kinds.empty() ? block.uniform : block.kind_of(edges_of(node).begin - block.base + position);
+  }
   bool has_kind(EdgeKind kind) const;  // has any edge this kind
 
   template <class F>  // f(NodeId target, EdgeKind), targets ascending
   void for_each_edge(NodeId node, F&& f) const {
-    block(node).for_each_edge(row(node), f);
+    const Block& block = blocks_[heapwalk::index(node) >> kBlockShift];
+    EdgeRange edges = edges_of(node);
+    for (uint64_t edge = edges.begin; edge < edges.end; ++edge) {
+      f(targets_[edge], block.kinds.empty() ? block.uniform : block.kind_of(edge - block.base));
+    }
   }
-  void prefetch_offsets(NodeId node) const { block(node).prefetch_offsets(row(node)); }
-  void prefetch_targets(NodeId node) const { __builtin_prefetch(targets(node).data()); }
+  void prefetch_offsets(NodeId node) const { __builtin_prefetch(&offsets_[offset_index(node)]); }
+  void prefetch_targets(NodeId node) const { __builtin_prefetch(&targets_[edges_of(node).begin]); }
 
   bool check() const;
 
  private:
-  const EdgeBlock& block(NodeId node) const { return blocks_[heapwalk::index(node) >> kBlockShift]; }
-  static uint32_t row(NodeId node) { return heapwalk::index(node) & (kNodesPerBlock - 1); }
+  struct Block {
+    uint64_t base = 0;  // of its edges in targets_
+    EdgeKind uniform = EdgeKind::exact;
+    uint8_t kinds_present = 0;
+    std::vector<uint8_t> kinds;          // empty: all edges are `uniform`
+    std::vector<uint32_t> wide_offsets;  // in use instead of offsets_ where 16 bits are not enough
 
-  std::vector<EdgeBlock> blocks_;
+    EdgeKind kind_of(uint64_t edge) const { return static_cast<EdgeKind>(kinds[edge / 4] >> edge % 4 * 2 & 3); }
+  };
+  struct EdgeRange {
+    uint64_t begin;
+    uint64_t end;
+  };
+  static size_t offset_index(NodeId node) {  // every block has one offset more than rows
+    return size_t{heapwalk::index(node)} + (heapwalk::index(node) >> kBlockShift);
+  }
+  EdgeRange edges_of(NodeId node) const {
+    const Block& block = blocks_[heapwalk::index(node) >> kBlockShift];
+    if (!block.wide_offsets.empty()) [[unlikely]] {
+      uint32_t row = heapwalk::index(node) & (kNodesPerBlock - 1);
+      return {block.base + block.wide_offsets[row], block.base + block.wide_offsets[row + 1]};
+    }
+    size_t i = offset_index(node);
+    return {block.base + offsets_[i], block.base + offsets_[i + 1]};
+  }
+
+  std::vector<Block> blocks_;
+  std::vector<uint16_t> offsets_;
+  std::vector<NodeId> targets_;
   uint32_t node_count_ = 0;
   uint32_t first_object_ = 0;
 };

@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 
-bool is_control(uint32_t c) { return c < 0x20 || (c >= 0x7f && c < 0xa0); }
+bool is_control(uint32_t c) {
+  return c < 0x20 || (c >= 0x7f && c < 0xa0);
+}
 
 // Characters that reorder or break lines where a terminal or editor shows them (UAX #9 §2, U+2028, U+2029).
 bool is_reordering(uint32_t c) {
@@ -61,11 +63,20 @@ std::string printable(std::string_view text) {
 std::string tsv_cell(std::string_view text) {
   return escape_each(text, [](std::string& out, uint32_t c, std::string_view bytes) {
     switch (c) {
-      case '\t': out += "\\t"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\\': out += "\\\\"; break;
-      default: out += is_control(c) ? kReplacement : bytes;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      default:
+        out += is_control(c) ? kReplacement : bytes;
     }
   });
 }

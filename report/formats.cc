@@ -19,7 +19,9 @@ constexpr FormatEntry kFormats[] = {
 
 }  // namespace
 
-std::span<const FormatEntry> format_registry() { return kFormats; }
+std::span<const FormatEntry> format_registry() {
+  return kFormats;
+}
 
 WriteDocument find_document(std::string_view command, std::string_view format) {
   for (const FormatEntry& entry : kFormats) {

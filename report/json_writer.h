@@ -56,7 +56,7 @@ class JsonWriter {
 
   Output& output_;
   int depth_ = 0;
-  bool first_ = true;       // nothing written yet in the current container
+  bool first_ = true;  // nothing written yet in the current container
   bool after_key_ = false;
 };
 

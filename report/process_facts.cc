@@ -25,13 +25,18 @@ std::string format_utc_time(int64_t seconds) {
 
 std::string_view edge_name(EdgeKind kind) {
   switch (kind) {
-    case EdgeKind::exact: return "exact";
-    case EdgeKind::conservative: return "conservative";
-    case EdgeKind::tainted: return "tainted";
+    case EdgeKind::exact:
+      return "exact";
+    case EdgeKind::conservative:
+      return "conservative";
+    case EdgeKind::tainted:
+      return "tainted";
   }
   return "conservative";
 }
 
-std::string format_address(Address address) { return fmt::format("{:#x}", address.value); }
+std::string format_address(Address address) {
+  return fmt::format("{:#x}", address.value);
+}
 
 }  // namespace heapwalk

@@ -10,9 +10,9 @@
 
 namespace heapwalk {
 
-std::string signal_name(int signal);             // "SIGSEGV", "signal 77"; empty for 0
-std::string format_utc_time(int64_t seconds);    // "2026-11-21T05:01:48Z"
-std::string_view edge_name(EdgeKind kind);       // "exact", "conservative", "tainted"
-std::string format_address(Address address);     // "0x7f…"
+std::string signal_name(int signal);           // "SIGSEGV", "signal 77"; empty for 0
+std::string format_utc_time(int64_t seconds);  // "2026-11-21T05:01:48Z"
+std::string_view edge_name(EdgeKind kind);     // "exact", "conservative", "tainted"
+std::string format_address(Address address);   // "0x7f…"
 
 }  // namespace heapwalk

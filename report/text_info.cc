@@ -44,8 +44,8 @@ void write_text_info(const DocumentRequest& request, Output& output) {
   uint64_t limit = request.limit.value_or(0);
   print_process_line(request.analysis, output, style);
   if (!dump.process.arguments.empty()) print_wrapped(output, "started as: " + dump.process.arguments, 0, 4);
-  output.print("{}, {} mappings\n",
-               dump.process.architecture == Architecture::x86_64 ? "x86-64" : "aarch64", dump.mappings.size());
+  output.print("{}, {} mappings\n", dump.process.architecture == Architecture::x86_64 ? "x86-64" : "aarch64",
+               dump.mappings.size());
 
   output.print("\n{}", style.heading("Allocators"));
   output.write(request.analysis.decoders.empty() ? ": none recognised\n" : "\n");

@@ -81,8 +81,8 @@ class MemoryTable {
   std::string allocator_names() const {
     std::string names;
     for (const AllocatorRow& row : summary_.allocators) {
-      names += fmt::format("{}{}{}{}", names.empty() ? " of " : ", ", row.name, row.version.empty() ? "" : " ",
-                           row.version);
+      names +=
+          fmt::format("{}{}{}{}", names.empty() ? " of " : ", ", row.name, row.version.empty() ? "" : " ", row.version);
     }
     return names;
   }
@@ -144,9 +144,9 @@ void print_leaks(const Summary& summary, uint64_t limit, Output& output, const T
                count_text(totals.leaked_objects));
   TextTable table({{"", Align::right}, {"", Align::right}, {""}});
   for (const LeakRow& leak : first_rows(summary.leaks, limit)) {
-    table.add({bytes_text(leak.bytes), count_text(leak.objects),
-               fmt::format("{} × {}, for example {}", count_text(leak.roots), leak.type,
-                           format_address(leak.example))});
+    table.add(
+        {bytes_text(leak.bytes), count_text(leak.objects),
+         fmt::format("{} × {}, for example {}", count_text(leak.roots), leak.type, format_address(leak.example))});
   }
   table.print(output, style);
 }

@@ -16,8 +16,8 @@ constexpr uint64_t kDefaultRows = 50;
 // Rows stream past, so the columns are as wide as values usually are, and a longer one shifts its row.
 void write_text_objects(const DocumentRequest& request, Output& output) {
   TextStyle style(request.color);
-  output.print("{}\n", style.faint(fmt::format("{:<16} {:>12} {:<8} {:>5} {:>12}  {:<28} {}", "address", "size", "state",
-                                               "root?", "retained", "type", "root")));
+  output.print("{}\n", style.faint(fmt::format("{:<16} {:>12} {:<8} {:>5} {:>12}  {:<28} {}", "address", "size",
+                                               "state", "root?", "retained", "type", "root")));
   uint64_t rows = 0;
   for_each_object_row(request.analysis, request.objects, [&](const ObjectRow& row) {
     ++rows;
@@ -52,7 +52,8 @@ void write_text_roots(const DocumentRequest& request, Output& output) {
   if (matching > limit) output.print("  … and {} more: --limit 0 shows all\n", count_text(matching - limit));
 
   output.print("\n{}\n", style.heading("Owners by retained bytes"));
-  TextTable owners({{"retained", Align::right}, {"share", Align::right}, {"objects", Align::right}, {"kind"}, {"owner"}});
+  TextTable owners(
+      {{"retained", Align::right}, {"share", Align::right}, {"objects", Align::right}, {"kind"}, {"owner"}});
   for (const OwnerRow& owner : first_rows(summary.owners, limit)) {
     if (!owner_matches(owner.name, request.owner)) continue;
     owners.add({bytes_text(owner.retained_bytes), share_text(owner.retained_bytes, summary.totals.used_bytes),
@@ -81,8 +82,8 @@ void write_text_leaks(const DocumentRequest& request, Output& output) {
                    {"type of the leak root"}});
   auto rows = first_rows(summary.leaks, limit);
   for (const LeakRow& leak : rows) {
-    table.add({bytes_text(leak.bytes), share_text(leak.bytes, summary.totals.leaked_bytes),
-               count_text(leak.objects), count_text(leak.roots), format_address(leak.example), leak.type});
+    table.add({bytes_text(leak.bytes), share_text(leak.bytes, summary.totals.leaked_bytes), count_text(leak.objects),
+               count_text(leak.roots), format_address(leak.example), leak.type});
   }
   table.print(output, style);
   if (rows.size() < summary.leaks.size()) {

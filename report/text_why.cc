@@ -34,8 +34,7 @@ void print_path(size_t number, const RootPath& path, Output& output) {
   std::string place = path.root_owner.empty() ? path.root_kind : path.root_kind + ", " + path.root_owner;
   std::string source = path.root_source.empty() ? "" : ", declared at " + path.root_source;
   output.print("\n");
-  print_wrapped(output, fmt::format("{}. {} ({}){}", number, path.root_name, place, source), 2,
-                5);
+  print_wrapped(output, fmt::format("{}. {} ({}){}", number, path.root_name, place, source), 2, 5);
   if (!path.steps.empty()) print_steps(std::span(path.steps).subspan(1), output);
 }
 

@@ -21,7 +21,9 @@ void write_row(Output& output, std::initializer_list<std::string_view> cells) {
   output.write("\n");
 }
 
-std::string number(uint64_t value) { return std::to_string(value); }
+std::string number(uint64_t value) {
+  return std::to_string(value);
+}
 
 // The report's rows have one shape: what they are about, and bytes and objects where they have them.
 class ReportRows {
@@ -53,8 +55,8 @@ class ReportRows {
 void write_steps(Output& output, std::string_view path, const RootPath& root, std::span<const PathStep> steps) {
   size_t step_number = 0;
   for (const PathStep& step : steps) {
-    write_row(output, {path, number(step_number++), root.root_kind, root.root_name, format_address(step.address), step.type,
-                       step.field, edge_name(step.edge), number(step.repeat), number(step.retained_bytes)});
+    write_row(output, {path, number(step_number++), root.root_kind, root.root_name, format_address(step.address),
+                       step.type, step.field, edge_name(step.edge), number(step.repeat), number(step.retained_bytes)});
   }
 }
 
@@ -86,11 +88,11 @@ void write_tsv_report(const DocumentRequest& request, Output& output) {
 }
 
 void write_tsv_objects(const DocumentRequest& request, Output& output) {
-  write_row(output,
-            {"address", "size", "state", "allocator", "type", "evidence", "reachable", "retained", "root"});
+  write_row(output, {"address", "size", "state", "allocator", "type", "evidence", "reachable", "retained", "root"});
   for_each_object_row(request.analysis, request.objects, [&](const ObjectRow& row) {
-    write_row(output, {format_address(row.address), number(row.size_bytes), to_string(row.state), row.allocator, row.type,
-                       to_string(row.evidence), row.reachable ? "yes" : "no", number(row.retained_bytes), row.root});
+    write_row(output,
+              {format_address(row.address), number(row.size_bytes), to_string(row.state), row.allocator, row.type,
+               to_string(row.evidence), row.reachable ? "yes" : "no", number(row.retained_bytes), row.root});
     return output.ok();
   });
 }

@@ -9,8 +9,9 @@ namespace heapwalk {
 namespace {
 
 constexpr std::array<std::string_view, 34> kRegisters = {
-    "x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",  "x10", "x11", "x12", "x13", "x14", "x15", "x16",
-    "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp",  "pc",  "pstate"};
+    "x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",    "x10", "x11",
+    "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21",   "x22", "x23",
+    "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp",  "pc",  "pstate"};
 constexpr size_t kSpIndex = 31;
 constexpr size_t kPcIndex = 32;
 
@@ -56,6 +57,8 @@ constexpr Arch kArch = {
 
 }  // namespace
 
-const Arch& aarch64_arch() { return kArch; }
+const Arch& aarch64_arch() {
+  return kArch;
+}
 
 }  // namespace heapwalk

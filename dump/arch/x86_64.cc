@@ -17,8 +17,8 @@ namespace heapwalk {
 namespace {
 
 constexpr std::array<std::string_view, 27> kRegisters = {
-    "r15", "r14", "r13", "r12", "rbp",      "rbx", "r11", "r10",    "r9",  "r8", "rax",     "rcx",     "rdx", "rsi",
-    "rdi", "orig_rax", "rip", "cs", "eflags", "rsp", "ss",  "fs_base", "gs_base", "ds", "es", "fs", "gs"};
+    "r15", "r14",      "r13", "r12", "rbp",    "rbx", "r11", "r10",     "r9",      "r8", "rax", "rcx", "rdx", "rsi",
+    "rdi", "orig_rax", "rip", "cs",  "eflags", "rsp", "ss",  "fs_base", "gs_base", "ds", "es",  "fs",  "gs"};
 constexpr size_t kPcIndex = 16;
 constexpr size_t kSpIndex = 19;
 constexpr size_t kFsBaseIndex = 21;
@@ -91,6 +91,8 @@ constexpr Arch kArch = {
 
 }  // namespace
 
-const Arch& x86_64_arch() { return kArch; }
+const Arch& x86_64_arch() {
+  return kArch;
+}
 
 }  // namespace heapwalk

@@ -44,7 +44,10 @@ std::vector<Address> ring_from(const AddressSpace& memory, Address start, uint64
 }
 
 Arena read_arena(const AddressSpace& memory, Address state, uint64_t start_to_bins, bool is_main) {
-  Arena arena{.state = state, .bins = state + start_to_bins, .is_main = is_main};
+  Arena arena;
+  arena.state = state;
+  arena.bins = state + start_to_bins;
+  arena.is_main = is_main;
   arena.state_bytes = start_to_bins + kEndAfterBins;
   arena.contiguous = (memory.read<uint32_t>(state + 4).value_or(0) & kNoncontiguous) == 0;
   arena.top = memory.read_pointer(arena.bins - kTopBeforeBins).value_or(Address{});
@@ -64,12 +67,12 @@ std::optional<HeapInfo> read_heap_info(const AddressSpace& memory, uint64_t heap
   return info;
 }
 
-// The heap that holds `inside`, and the alignment that led to it.
-std::optional<std::pair<uint64_t, uint64_t>> heap_around(const AddressSpace& memory, Address inside, Address state) {
+// The heap that holds `inside`: every heap begins at a multiple of the largest size that heaps of the process may have.
+std::optional<uint64_t> heap_around(const AddressSpace& memory, Address inside, Address state) {
   for (uint64_t heap_max = kSmallestHeapMax; heap_max <= kLargestHeapMax; heap_max *= 2) {
     uint64_t heap = inside.align_down(heap_max).value;
     auto info = read_heap_info(memory, heap, heap_max);
-    if (info && info->arena == state.value && inside.value - heap < info->size) return std::pair{heap, heap_max};
+    if (info && info->arena == state.value && inside.value - heap < info->size) return heap;
   }
   return std::nullopt;
 }
@@ -80,9 +83,9 @@ void read_heaps(const AddressSpace& memory, Arena& arena, Diagnostics& diagnosti
   bool chain_ended = false;
   auto from_top = arena.top ? heap_around(memory, arena.top, arena.state) : std::nullopt;
   if (from_top) {
-    auto [heap, heap_max] = *from_top;
+    uint64_t heap = *from_top;
     while (seen.size() < kMaxHeaps && seen.insert(heap).second) {
-      auto info = read_heap_info(memory, heap, heap_max);
+      auto info = read_heap_info(memory, heap, kLargestHeapMax);
       if (!info || info->arena != arena.state.value) break;
       arena.heaps.push_back(AddressRange::of(Address{heap}, info->size));
       heap = info->prev;
@@ -93,9 +96,9 @@ void read_heaps(const AddressSpace& memory, Arena& arena, Diagnostics& diagnosti
     }
   }
   if (auto first = heap_around(memory, arena.state, arena.state)) {
-    arena.heap_info_bytes = arena.state.value - first->first;
-    auto info = read_heap_info(memory, first->first, first->second);
-    AddressRange heap = AddressRange::of(Address{first->first}, info->size);
+    arena.heap_info_bytes = arena.state.value - *first;
+    auto info = read_heap_info(memory, *first, kLargestHeapMax);
+    AddressRange heap = AddressRange::of(Address{*first}, info ? info->size : 0);
     if (std::ranges::find(arena.heaps, heap) == arena.heaps.end()) arena.heaps.push_back(heap);
   }
   std::ranges::sort(arena.heaps);

@@ -16,8 +16,9 @@ std::string mapping_name(const Mapping& mapping, uint64_t size_bytes) {
 
 void add_mapping_roots(const RootInputs& inputs, RootSet& set) {
   std::vector<AddressRange> claimed(inputs.heap_ranges.begin(), inputs.heap_ranges.end());
-  for (const auto* ranges : {&set.module_ranges, &set.stack_ranges, &set.tls_ranges, &inputs.dump->dead_stacks})
-    claimed.insert(claimed.end(), ranges->begin(), ranges->end());
+  const std::span<const AddressRange> known[] = {set.module_ranges, set.stack_ranges, set.tls_ranges,
+                                                 inputs.dump->dead_stacks};
+  for (std::span<const AddressRange> ranges : known) claimed.insert(claimed.end(), ranges.begin(), ranges.end());
   for (const Root& root : set.roots) claimed.push_back(root.location);
   claimed = merged(std::move(claimed));
 

@@ -96,6 +96,11 @@ struct worker {
   int park;
 };
 
+static void __attribute__((noreturn)) park(void) {
+  __atomic_fetch_add(&parked, 1, __ATOMIC_ACQ_REL);
+  for (;;) pause();
+}
+
 static void* work(void* argument) {
   struct worker* self = argument;
   uint64_t state = self->number * 7919 + 13;
@@ -106,9 +111,8 @@ static void* work(void* argument) {
     free(__atomic_exchange_n(&shared[next_random(&state) % kShared], block, __ATOMIC_ACQ_REL));
   }
   __atomic_store_n(&keep[1000 + self->number], own, __ATOMIC_RELEASE);
-  if (!self->park) return own;
-  __atomic_fetch_add(&parked, 1, __ATOMIC_ACQ_REL);
-  for (;;) pause();
+  if (self->park) park();
+  return own;
 }
 
 static struct worker workers[64];
@@ -143,9 +147,8 @@ static void* fill_caches(void* argument) {
       else if (self->number == 0) hold(block[i]);
     }
   }
-  if (!self->park) return NULL;
-  __atomic_fetch_add(&parked, 1, __ATOMIC_ACQ_REL);
-  for (;;) pause();
+  if (self->park) park();
+  return NULL;
 }
 
 static void mode_caches(void) {
@@ -249,8 +252,7 @@ static void* fill_heaps(void* argument) {
     if (i % 5 == 0) free(block);
     else hold(block);
   }
-  __atomic_fetch_add(&parked, 1, __ATOMIC_ACQ_REL);
-  for (;;) pause();
+  park();
 }
 
 static void mode_heaps(void) {
@@ -322,7 +324,9 @@ static void mode_files(void) {
   mix(slots, kSlots, 3000, 70);
 }
 
-static void mode_idle(void) {}
+static void mode_one(void) { hold(malloc(1)); }
+
+static void mode_nothing(void) {}
 
 static const struct {
   const char* name;
@@ -346,7 +350,8 @@ static const struct {
     {"corrupt", mode_corrupt},
     {"corrupt_tcache", mode_corrupt_tcache},
     {"files", mode_files},
-    {"idle", mode_idle},
+    {"one", mode_one},
+    {"nothing", mode_nothing},
 };
 
 int main(int argc, char** argv) {

@@ -1,0 +1,201 @@
+// libdwfl is given three things: the modules (our own file paths at our own bias), the registers of one thread, and a
+// function that reads a word of the process. The word comes from the AddressSpace, by binary search over regions.
+// Separate debug files are ours to find, so that libdwfl never searches the disk or asks a server.
+#include "dwarf/unwinder.h"
+
+#include <elfutils/libdwfl.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+namespace heapwalk {
+
+namespace {
+
+// What libdwfl's callbacks are told about a module.
+struct Reported {
+  const Module* module = nullptr;
+  std::vector<char> image;  // a copy of what has no file (the vDSO), for elf_memory
+};
+
+}  // namespace
+
+struct Unwinder::State {
+  const CoreDump* dump = nullptr;
+  Dwfl* dwfl = nullptr;
+  const Thread* thread = nullptr;        // the one being unwound
+  std::vector<Frame>* frames = nullptr;  // of that thread
+  size_t max_frames = 0;
+  std::vector<Reported> reported;  // libdwfl's user data of each module; reserved once, so that elements stay put
+
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() {
+    if (dwfl != nullptr) dwfl_end(dwfl);
+  }
+};
+
+namespace {
+
+constexpr pid_t kAnyThread = 1;  // libdwfl wants a number; which thread it means is State::thread
+constexpr uint64_t kMaxImageBytes = 1 << 20;
+
+// x86-64 psABI, figure 3.36: DWARF register numbers.
+constexpr std::string_view kDwarfX86[] = {"rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8",
+                                          "r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rip"};
+constexpr unsigned kStackPointerX86 = 7;
+constexpr unsigned kStackPointerArm = 31;  // AADWARF64: x0…x30, sp
+
+int find_elf(Dwfl_Module*, void** userdata, const char*, Dwarf_Addr, char** file_name, Elf** elf) {
+  // Only modules without a file come here: their image was put into userdata.
+  auto* reported = static_cast<Reported*>(*userdata);
+  *file_name = nullptr;
+  const bool has_image = reported != nullptr && !reported->image.empty();
+  *elf = has_image ? elf_memory(reported->image.data(), reported->image.size()) : nullptr;
+  return -1;
+}
+
+int find_debuginfo(Dwfl_Module*, void** userdata, const char*, Dwarf_Addr, const char*, const char*, GElf_Word,
+                   char** debuginfo_file_name) {
+  const auto* reported = static_cast<const Reported*>(*userdata);
+  *debuginfo_file_name = nullptr;
+  if (reported == nullptr || reported->module->debug_file_path.empty()) return -1;
+  const char* path = reported->module->debug_file_path.c_str();
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) *debuginfo_file_name = ::strdup(path);
+  return fd;
+}
+
+const Dwfl_Callbacks kModuleCallbacks = {.find_elf = find_elf,
+                                         .find_debuginfo = find_debuginfo,
+                                         .section_address = dwfl_offline_section_address,
+                                         .debuginfo_path = nullptr};
+
+}  // namespace
+
+// The callbacks see the state through libdwfl's untyped arguments.
+struct UnwinderCallbacks {
+  using State = Unwinder::State;
+
+  static bool get_thread(Dwfl*, pid_t, void* argument, void** thread_argument) {
+    *thread_argument = argument;
+    return true;
+  }
+
+  static pid_t next_thread(Dwfl*, void* argument, void** thread_argument) {
+    if (*thread_argument != nullptr) return 0;
+    *thread_argument = argument;
+    return kAnyThread;
+  }
+
+  static bool memory_read(Dwfl*, Dwarf_Addr address, Dwarf_Word* result, void* argument) {
+    auto word = static_cast<State*>(argument)->dump->memory.read_word(Address{address});
+    if (word) *result = *word;
+    return word.has_value();
+  }
+
+  static bool set_initial_registers(Dwfl_Thread* thread, void* argument) {
+    const State& state = *static_cast<State*>(argument);
+    Dwarf_Word registers[32] = {};
+    if (state.dump->process.architecture == Architecture::x86_64) {
+      for (size_t i = 0; i < std::size(kDwarfX86); ++i)
+        registers[i] = state.thread->register_value(kDwarfX86[i]).value_or(0);
+      return dwfl_thread_state_registers(thread, 0, std::size(kDwarfX86), registers);
+    }
+    for (size_t i = 0; i < 31; ++i) registers[i] = state.thread->register_value("x" + std::to_string(i)).value_or(0);
+    registers[kStackPointerArm] = state.thread->stack_pointer.value;
+    if (!dwfl_thread_state_registers(thread, 0, 32, registers)) return false;
+    dwfl_thread_state_register_pc(thread, state.thread->program_counter.value);
+    return true;
+  }
+
+  static int add_frame(Dwfl_Frame* frame, void* argument) {
+    State& state = *static_cast<State*>(argument);
+    Dwarf_Addr pc = 0;
+    bool is_activation = false;  // the pc is the next instruction to run, not a return address
+    if (!dwfl_frame_pc(frame, &pc, &is_activation)) return DWARF_CB_ABORT;
+    const bool x86 = state.dump->process.architecture == Architecture::x86_64;
+    Dwarf_Word sp = 0;
+    if (dwfl_frame_reg(frame, x86 ? kStackPointerX86 : kStackPointerArm, &sp) != 0) return DWARF_CB_ABORT;
+    const bool interrupted = is_activation && !state.frames->empty();
+    if (interrupted) state.frames->back().signal_frame = true;
+    state.frames->push_back(named_frame(*state.dump, Address{pc}, Address{sp}, is_activation));
+    return state.frames->size() < state.max_frames ? DWARF_CB_OK : DWARF_CB_ABORT;
+  }
+
+  static Frame named_frame(const CoreDump& dump, Address pc, Address sp, bool is_activation) {
+    Frame frame{.pc = pc, .cfa_or_sp = sp, .function = {}};
+    // A return address may already belong to the next function: the call before it does not.
+    const Address inside = is_activation ? pc : pc - 1;
+    if (const Module* module = dump.find_module(inside))
+      if (const Symbol* symbol = module->find_symbol(inside)) frame.function = demangle(symbol->name);
+    return frame;
+  }
+
+  static constexpr Dwfl_Thread_Callbacks kCallbacks = {.next_thread = next_thread,
+                                                       .get_thread = get_thread,
+                                                       .memory_read = memory_read,
+                                                       .set_initial_registers = set_initial_registers,
+                                                       .detach = nullptr,
+                                                       .thread_detach = nullptr};
+
+  static void report_module(State& state, const Module& module) {
+    const uint64_t size = module.range.size_bytes();
+    Reported reported{.module = &module, .image = {}};
+    Dwfl_Module* added = nullptr;
+    if (!module.file_path.empty()) {
+      added = dwfl_report_elf(state.dwfl, module.name.c_str(), module.file_path.c_str(), -1, module.bias, true);
+    } else if (size > 0 && size <= kMaxImageBytes) {  // no file, but the whole image may be in the core: the vDSO
+      Bytes bytes = state.dump->memory.read_exactly(module.range.begin, size);
+      const auto* begin = reinterpret_cast<const char*>(bytes.data());
+      reported.image.assign(begin, begin + bytes.size());
+      if (!bytes.empty())
+        added = dwfl_report_module(state.dwfl, module.name.c_str(), module.range.begin.value, module.range.end.value);
+    }
+    if (added == nullptr) return;
+    void** userdata = nullptr;
+    dwfl_module_info(added, &userdata, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
+    state.reported.push_back(std::move(reported));
+    *userdata = &state.reported.back();
+  }
+};
+
+Unwinder::Unwinder(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Unwinder::~Unwinder() = default;
+Unwinder::Unwinder(Unwinder&&) noexcept = default;
+Unwinder& Unwinder::operator=(Unwinder&&) noexcept = default;
+
+Result<Unwinder> Unwinder::create(const CoreDump& dump) {
+  elf_version(EV_CURRENT);
+  auto state = std::make_unique<State>();
+  state->dump = &dump;
+  state->reported.reserve(dump.modules.size());
+  state->dwfl = dwfl_begin(&kModuleCallbacks);
+  if (state->dwfl == nullptr) return fail("{}: unwinding: libdwfl: {}", dump.path, dwfl_errmsg(-1));
+  dwfl_report_begin(state->dwfl);
+  for (const Module& module : dump.modules) UnwinderCallbacks::report_module(*state, module);
+  if (dwfl_report_end(state->dwfl, nullptr, nullptr) != 0)
+    return fail("{}: unwinding: modules: libdwfl: {}", dump.path, dwfl_errmsg(-1));
+  if (!dwfl_attach_state(state->dwfl, nullptr, kAnyThread, &UnwinderCallbacks::kCallbacks, state.get()))
+    return fail("{}: unwinding: libdwfl: {}", dump.path, dwfl_errmsg(-1));
+  return Unwinder(std::move(state));
+}
+
+std::vector<Frame> Unwinder::unwind(const Thread& thread, size_t max_frames) {
+  std::vector<Frame> frames;
+  state_->thread = &thread;
+  state_->frames = &frames;
+  state_->max_frames = max_frames;
+  dwfl_getthread_frames(state_->dwfl, kAnyThread, UnwinderCallbacks::add_frame, state_.get());
+  // Without call frame information for the pc there is still the innermost frame itself.
+  if (frames.empty() && max_frames > 0)
+    frames.push_back(
+        UnwinderCallbacks::named_frame(*state_->dump, thread.program_counter, thread.stack_pointer, true));
+  return frames;
+}
+
+}  // namespace heapwalk

@@ -1,0 +1,43 @@
+// The variables of one module that live at a fixed place: globals, statics of functions and classes, thread-locals.
+//
+// Names are qualified as a programmer would write them ("ns::Class::member", "handle_request()::cache"); the source is
+// where the variable is declared ("src/cache.cc:12", relative to the compilation directory). DWARF 4 and 5; from the
+// module's own image or its separate debug file. A unit's parse is dropped as soon as it has been read.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "dump/base/diagnostics.h"
+#include "dump/module.h"
+
+namespace heapwalk {
+
+struct Variable {
+  std::string name;
+  Address address;  // run-time address; of a TLS variable: its offset in the module's TLS block
+  uint64_t size_bytes = 0;  // 0 when the debug info does not say
+  std::string source;       // empty when unknown
+  bool tls = false;
+};
+
+class VariableTable {
+ public:
+  VariableTable() = default;
+  explicit VariableTable(std::vector<Variable> variables);
+
+  // The variable whose bytes cover the address, or null. O(log n).
+  const Variable* find(Address address) const;
+  const Variable* find_tls(uint64_t offset) const;
+  size_t size() const { return variables_.size() + tls_.size(); }
+
+ private:
+  std::vector<Variable> variables_;  // by address
+  std::vector<Variable> tls_;        // by offset
+};
+
+// Empty when the module has no debug info. Damage is a diagnostic; the other units are still read.
+VariableTable read_variables(const Module& module, size_t threads, Diagnostics& diagnostics);
+
+}  // namespace heapwalk

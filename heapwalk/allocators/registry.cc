@@ -1,0 +1,19 @@
+#include "heapwalk/allocators/allocator.h"
+#include "heapwalk/allocators/glibc.h"
+
+namespace heapwalk {
+namespace {
+
+std::unique_ptr<HeapDecoder> glibc_entry(const CoreDump& dump, Diagnostics& diagnostics) {
+  return detect_glibc(dump, diagnostics);
+}
+
+constexpr AllocatorEntry kRegistry[] = {
+    {"glibc", glibc_entry},
+};
+
+}  // namespace
+
+std::span<const AllocatorEntry> allocator_registry() { return kRegistry; }
+
+}  // namespace heapwalk

@@ -1,0 +1,171 @@
+// heapwalk: composition only. Options in, one analysis, its documents out.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <new>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "dump/base/parallel.h"
+#include "heapwalk/analysis.h"
+#include "heapwalk/cli/options.h"
+#include "heapwalk/cli/output_file.h"
+#include "heapwalk/cli/progress.h"
+#include "report/escape.h"
+#include "report/formats.h"
+#include "report/pprof.h"
+
+namespace heapwalk::cli {
+namespace {
+
+constexpr int kDone = 0, kNotDone = 1, kWrongUsage = 2, kOverThreshold = 3;
+
+int report_error(const Error& error, int status = kNotDone) {
+  fmt::print(stderr, "heapwalk: {}\n", printable(error.message));
+  return status;
+}
+
+// NO_COLOR: https://no-color.org
+bool wants_color(const Options& options) {
+  if (options.color != When::automatic) return options.color == When::always;
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  bool to_stdout = options.output.empty() || options.output == "-";
+  return to_stdout && isatty(STDOUT_FILENO) != 0 && (no_color == nullptr || *no_color == '\0') &&
+         (terminal == nullptr || std::string_view(terminal) != "dumb");
+}
+
+bool wants_progress(const Options& options) {
+  if (options.quiet || options.progress == When::never) return false;
+  return options.progress == When::always || isatty(STDERR_FILENO) != 0;
+}
+
+// No output may be the core or the program itself, nor two outputs one file.
+std::optional<Error> check_outputs(const Options& options) {
+  const std::string* outputs[] = {&options.output, &options.pprof_file, &options.json_file};
+  for (const std::string* output : outputs) {
+    if (output->empty() || *output == "-") continue;
+    for (const std::string* input : {&options.core, &options.binary}) {
+      if (is_same_file(*output, *input))
+        return Error{fmt::format("{}: it would be overwritten with the output", *input)};
+    }
+    for (const std::string* other : outputs) {
+      if (other != output && *other == *output) return Error{fmt::format("{}: named for two outputs", *output)};
+    }
+  }
+  return std::nullopt;
+}
+
+// `info` needs no graph: it answers in the time that it takes to open the core.
+Result<Analysis> open_only(const Options& options, const CoreOptions& core) {
+  Result<CoreDump> dump = open_core_dump(options.core, core);
+  if (!dump) return std::unexpected(dump.error());
+  Analysis analysis;
+  analysis.dump = std::make_unique<const CoreDump>(*std::move(dump));
+  analysis.diagnostics.merge(analysis.dump->diagnostics);
+  for (const AllocatorEntry& entry : allocator_registry()) {
+    if (auto decoder = entry.detect(*analysis.dump, analysis.diagnostics)) {
+      analysis.decoders.push_back(std::move(decoder));
+    }
+  }
+  return analysis;
+}
+
+Result<Analysis> analyze_for(const Options& options, Progress& progress) {
+  AnalysisOptions wanted;
+  wanted.core.binary = options.binary;
+  wanted.core.sysroot = options.sysroot;
+  wanted.core.debug_dirs = options.debug_dirs;
+  wanted.core.force = options.force;
+  wanted.threads = options.threads == 0 ? available_cpus() : options.threads;
+  wanted.core.threads = wanted.threads;
+  wanted.on_stage = [&](std::string_view stage) { progress.start_stage(stage); };
+  return options.command == "info" ? open_only(options, wanted.core) : analyze(options.core, wanted);
+}
+
+// The core's own time, unless SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch) says otherwise.
+ProfileFacts facts_for_profile(const CoreDump& dump) {
+  ProfileFacts facts = profile_facts(dump);
+  if (const char* epoch = std::getenv("SOURCE_DATE_EPOCH"); epoch != nullptr && *epoch != '\0') {
+    facts.time_seconds = std::strtoll(epoch, nullptr, 10);
+  }
+  return facts;
+}
+
+// All documents that were asked for. Extra files first: when one of them fails, nothing was printed yet.
+Result<void> write_documents(const Options& options, const Analysis& analysis, const WhyAnswer* why,
+                             Progress& progress) {
+  DocumentRequest request{analysis, options.limit, wants_color(options), options.owner, options.objects, why};
+  if (!options.pprof_file.empty()) {
+    progress.start_stage("profile");
+    size_t threads = options.threads == 0 ? available_cpus() : options.threads;
+    std::string bytes = make_profile(FoldedStacks(analysis, threads), facts_for_profile(*analysis.dump), {});
+    auto written = write_output(options.pprof_file, [&](Output& output) { output.write(bytes); });
+    if (!written) return written;
+  }
+  if (!options.json_file.empty()) {
+    auto written =
+        write_output(options.json_file, [&](Output& output) { find_document("report", "json")(request, output); });
+    if (!written) return written;
+  }
+  progress.finish();
+  bool stdout_is_taken = options.output.empty() && (options.pprof_file == "-" || options.json_file == "-");
+  if (stdout_is_taken) return {};
+  return write_output(options.output,
+                      [&](Output& output) { find_document(options.command, options.format)(request, output); });
+}
+
+int run(const Options& options) {
+  if (auto wrong = check_outputs(options)) return report_error(*wrong, kWrongUsage);
+  for (const std::string* output : {&options.output, &options.pprof_file, &options.json_file}) {
+    if (output->empty()) continue;
+    if (auto possible = check_output(*output); !possible) return report_error(possible.error());
+  }
+  Progress progress(wants_progress(options), isatty(STDERR_FILENO) != 0);
+  Result<Analysis> analysis = analyze_for(options, progress);
+  if (!analysis) {
+    progress.finish();
+    return report_error(analysis.error());
+  }
+  std::optional<WhyAnswer> why;
+  if (options.command == "why") {
+    progress.start_stage("paths");
+    Result<WhyAnswer> answer = explain_object(*analysis, options.address, options.why);
+    if (!answer) {
+      progress.finish();
+      return report_error(answer.error());
+    }
+    why = *std::move(answer);
+  }
+  if (auto written = write_documents(options, *analysis, why ? &*why : nullptr, progress); !written) {
+    progress.finish();
+    return report_error(written.error());
+  }
+  bool is_over = options.fail_over && analysis->summary.totals.leaked_bytes > *options.fail_over;
+  return is_over ? kOverThreshold : kDone;
+}
+
+}  // namespace
+}  // namespace heapwalk::cli
+
+int main(int argc, char** argv) {
+  using namespace heapwalk::cli;
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an errno of write(), handled where it happens
+  auto parsed = parse_options(argc, argv);
+  if (const Message* message = std::get_if<Message>(&parsed)) {
+    std::fputs(message->text.c_str(), message->exit_status == 0 ? stdout : stderr);
+    return message->exit_status;
+  }
+  try {
+    return run(std::get<Options>(parsed));
+  } catch (const std::bad_alloc&) {
+    std::fputs("heapwalk: not enough memory for this core\n", stderr);
+    return kNotDone;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "heapwalk: {}\n", heapwalk::printable(error.what()));
+    return kNotDone;
+  }
+}
