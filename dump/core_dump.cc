@@ -1,6 +1,7 @@
 #include "dump/core_dump.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 #include "dump/core_file.h"
@@ -45,7 +46,6 @@ Result<CoreDump> open_core_dump(const std::string& path, const CoreOptions& opti
   if (!core) return std::unexpected(core.error());
   dump.file_size_bytes = core->size_bytes;
   dump.missing_bytes = core->missing_bytes;
-  dump.storage.push_back(core->storage);
 
   CoreNotes notes = read_notes(path, *core->arch, core->notes, dump.diagnostics);
   dump.process = std::move(notes.process);
@@ -64,7 +64,8 @@ Result<CoreDump> open_core_dump(const std::string& path, const CoreOptions& opti
                               dump.diagnostics);
   if (!modules) return std::unexpected(modules.error());
   dump.modules = std::move(modules->modules);
-  dump.storage.push_back(std::move(modules->storage));
+  dump.storage = std::make_shared<const std::array<std::shared_ptr<const void>, 2>>(
+      std::array<std::shared_ptr<const void>, 2>{core->storage, modules->storage});
 
   // From here on no byte of the process becomes known that is not known now.
   regions.insert(regions.end(), modules->file_regions.begin(), modules->file_regions.end());

@@ -62,7 +62,7 @@ struct CoreDump {
   std::vector<AddressRange> dead_stacks;
   Diagnostics diagnostics;
 
-  std::vector<std::shared_ptr<const void>> storage;  // keeps the file mappings alive
+  std::shared_ptr<const void> storage;  // keeps the file mappings alive
 
   const Module* find_module(Address address) const;
   const Module* executable() const;

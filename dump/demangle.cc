@@ -164,8 +164,9 @@ std::string demangle(std::string_view name) {
 
 std::string demangle_function(std::string_view name) {
   if (name.size() > kMaxName || !name.starts_with("_Z") || !has_bounded_text(name)) return demangle(name);
+  const std::string text(name);  // what is parsed borrows from it
   llvm::ItaniumPartialDemangler parsed;
-  if (parsed.partialDemangle(std::string(name).c_str()) || !parsed.isFunction()) return demangle(name);
+  if (parsed.partialDemangle(text.c_str()) || !parsed.isFunction()) return demangle(name);
   auto take = [](char* text) {
     std::string result = text == nullptr ? "" : text;
     std::free(text);

@@ -67,26 +67,28 @@ void NoteReader::read_segment(Bytes segment) {
   ByteReader reader(segment);
   while (reader.remaining() > 0) {
     size_t start = reader.offset();
-    if (reader.remaining() < 12) {
-      auto rest = segment.subspan(start);
+    auto header = reader.read_bytes(12);
+    if (!header) {
+      Bytes rest = segment.subspan(start);
       if (std::any_of(rest.begin(), rest.end(), [](std::byte b) { return b != std::byte{0}; }))
         malformed(fmt::format("header at 0x{:x} of the note segment", start), 12, rest.size());
       return;
     }
-    uint64_t name_size = *reader.read<uint32_t>();
-    uint64_t description_size = *reader.read<uint32_t>();
-    uint32_t type = *reader.read<uint32_t>();
+    uint64_t name_size = load<uint32_t>(header->data());
+    uint64_t description_size = load<uint32_t>(header->data() + 4);
+    auto type = load<uint32_t>(header->data() + 8);
     if (name_size == 0 && description_size == 0 && type == 0) continue;  // zero padding
     uint64_t padded_name = (name_size + 3) & ~uint64_t{3};
-    if (reader.remaining() < padded_name || reader.remaining() - padded_name < description_size) {
+    size_t remaining = reader.remaining();
+    auto name = reader.read_bytes(padded_name);
+    auto description = name ? reader.read_bytes(description_size) : std::nullopt;
+    if (!name || !description) {
       malformed(fmt::format("of type 0x{:x} at 0x{:x} of the note segment", type, start),
-                padded_name + description_size, reader.remaining());
+                padded_name + description_size, remaining);
       return;
     }
-    Bytes name = *reader.read_bytes(padded_name);
-    Bytes description = *reader.read_bytes(description_size);
     reader.skip(std::min<size_t>(reader.remaining(), (4 - description_size % 4) % 4));
-    read(fixed_text(name.first(name_size)), type, description);
+    read(fixed_text(name->first(name_size)), type, *description);
   }
 }
 
@@ -146,11 +148,10 @@ void NoteReader::read_siginfo(Bytes description) {
 void NoteReader::read_auxv(Bytes description) {
   if (!notes_.auxv.empty()) return;
   ByteReader reader(description);
-  while (reader.remaining() >= 16) {
-    uint64_t type = *reader.read<uint64_t>();
-    uint64_t value = *reader.read<uint64_t>();
+  while (auto entry = reader.read_bytes(16)) {
+    auto type = load<uint64_t>(entry->data());
     if (type == 0) return;
-    notes_.auxv.emplace_back(type, value);
+    notes_.auxv.emplace_back(type, load<uint64_t>(entry->data() + 8));
   }
   malformed("NT_AUXV without its end entry", description.size() + 16, description.size());
 }
@@ -162,7 +163,8 @@ void NoteReader::read_files(Bytes description) {
   if (!count || !page_size) return malformed("NT_FILE", 16, description.size());
   uint64_t usable = std::min(*count, reader.remaining() / 24);
   if (usable < *count) malformed(fmt::format("NT_FILE of {} entries", *count), usable * 24 + 40, description.size());
-  Bytes entries = *reader.read_bytes(usable * 24);
+  Bytes entries = description.subspan(reader.offset(), usable * 24);
+  reader.skip(entries.size());
   uint64_t without_path = 0;
   for (uint64_t i = 0; i < usable; ++i) {
     const std::byte* entry = entries.data() + i * 24;

@@ -15,6 +15,7 @@ constexpr uint64_t kMaxGlobalsBytes = 0x10000;   // ld.so's _rtld_global
 constexpr uint64_t kProbeBytes = 0x900;          // where the structure's size is not known
 constexpr uint64_t kMaxStackBytes = 1ULL << 40;  // below any pointer to a shared object: a pointer is no size
 constexpr uint64_t kMaxUnalignedTail = 0x4000;
+constexpr int kMaxRegionsOfStack = 16;
 constexpr size_t kMaxThreads = 1U << 20;
 constexpr uint64_t kTidAfterList = 16;  // struct pthread: list_t list; pid_t tid;
 constexpr uint64_t kHeadsWithin = 64;   // the three list heads are neighbours
@@ -39,13 +40,15 @@ std::optional<uint64_t> field_offset(const CoreDump& dump, std::string_view name
   return (*words)[2];
 }
 
+// A stack that mprotect split lies in several regions, but not in many.
 bool is_mapped(const CoreDump& dump, AddressRange range) {
-  for (Address at = range.begin; at < range.end;) {
+  Address at = range.begin;
+  for (int pieces = 0; pieces < kMaxRegionsOfStack && at < range.end; ++pieces) {
     const Region* region = dump.memory.find(at);
     if (region == nullptr) return false;
     at = region->range.end;
   }
-  return true;
+  return at >= range.end;
 }
 
 // Do the three words describe a stack block that `inside` lies in?
@@ -185,7 +188,9 @@ void StackLists::walk(Address node) {
   while (seen_.size() < kMaxThreads && seen_.insert(node).second) {
     auto links = read_links(dump_, node);
     if (!links) break;
+    auto head_before = ring.head;
     visit(node, ring);
+    if (head_before && ring.head != head_before) return;  // two nodes that are no threads: a list of something else
     node = links->next;
   }
   if (ring.head) heads_.push_back(*ring.head);

@@ -29,6 +29,7 @@ struct Unwinder::State {
   const Thread* thread = nullptr;        // the one being unwound
   std::vector<Frame>* frames = nullptr;  // of that thread
   size_t max_frames = 0;
+  size_t broken_stacks = 0;
   std::vector<Reported> reported;  // libdwfl's user data of each module; reserved once, so that elements stay put
 
   State() = default;
@@ -190,12 +191,16 @@ std::vector<Frame> Unwinder::unwind(const Thread& thread, size_t max_frames) {
   state_->thread = &thread;
   state_->frames = &frames;
   state_->max_frames = max_frames;
-  dwfl_getthread_frames(state_->dwfl, kAnyThread, UnwinderCallbacks::add_frame, state_.get());
+  int status = dwfl_getthread_frames(state_->dwfl, kAnyThread, UnwinderCallbacks::add_frame, state_.get());
+  if (status == -1) ++state_->broken_stacks;
   // Without call frame information for the pc there is still the innermost frame itself.
   if (frames.empty() && max_frames > 0)
-    frames.push_back(
-        UnwinderCallbacks::named_frame(*state_->dump, thread.program_counter, thread.stack_pointer, true));
+    frames.push_back(UnwinderCallbacks::named_frame(*state_->dump, thread.program_counter, thread.stack_pointer, true));
   return frames;
+}
+
+size_t Unwinder::broken_stacks() const {
+  return state_->broken_stacks;
 }
 
 }  // namespace heapwalk

@@ -14,8 +14,8 @@ namespace heapwalk {
 
 struct Frame {
   Address pc;
-  Address cfa_or_sp;         // the stack pointer in this frame: its lowest stack address
-  std::string function;      // demangled; empty when no symbol covers the pc
+  Address cfa_or_sp;     // the stack pointer in this frame: its lowest stack address
+  std::string function;  // demangled; empty when no symbol covers the pc
   bool signal_frame = false;
 };
 
@@ -28,6 +28,8 @@ class Unwinder {
 
   // Innermost first, at most max_frames. Ends where the stack cannot be unwound further; never fails.
   std::vector<Frame> unwind(const Thread& thread, size_t max_frames = 512);
+  // How many stacks so far ended before their outermost frame: smashed, or without call frame information.
+  size_t broken_stacks() const;
 
  private:
   friend struct UnwinderCallbacks;

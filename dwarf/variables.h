@@ -6,17 +6,19 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "dump/base/diagnostics.h"
+#include "dump/interval_index.h"
 #include "dump/module.h"
 
 namespace heapwalk {
 
 struct Variable {
   std::string name;
-  Address address;  // run-time address; of a TLS variable: its offset in the module's TLS block
+  Address address;          // run-time address; of a TLS variable: its offset in the module's TLS block
   uint64_t size_bytes = 0;  // 0 when the debug info does not say
   std::string source;       // empty when unknown
   bool tls = false;
@@ -25,7 +27,11 @@ struct Variable {
 class VariableTable {
  public:
   VariableTable() = default;
+  // In any order. Of several at one address the largest stays: a union of statics is rare, a duplicate is common.
   explicit VariableTable(std::vector<Variable> variables);
+
+  std::span<const Variable> all() const { return variables_; }
+  std::span<const Variable> tls() const { return tls_; }
 
   // The variable whose bytes cover the address, or null. O(log n).
   const Variable* find(Address address) const;
@@ -35,6 +41,8 @@ class VariableTable {
  private:
   std::vector<Variable> variables_;  // by address
   std::vector<Variable> tls_;        // by offset
+  IntervalIndex index_;
+  IntervalIndex tls_index_;
 };
 
 // Empty when the module has no debug info. Damage is a diagnostic; the other units are still read.

@@ -109,8 +109,9 @@ std::vector<MemoryRow> memory_rows(const CoreDump& dump, std::span<const std::un
   for (const MemoryRow& row : rows)
     if (row.kind == "heap") heap += row.bytes;
   if (heap != owned)
-    diagnostics.add("heap_outside_mappings", fmt::format("{} bytes of the allocators lie outside the process's writable mappings",
-                                                          owned > heap ? owned - heap : heap - owned));
+    diagnostics.add("heap_outside_mappings",
+                    fmt::format("{} bytes of the allocators lie outside the process's writable mappings",
+                                owned > heap ? owned - heap : heap - owned));
   std::erase_if(rows, [](const MemoryRow& row) { return row.bytes == 0; });
   return rows;
 }
@@ -131,8 +132,7 @@ std::vector<AllocatorRow> allocator_rows(std::span<const std::unique_ptr<HeapDec
     row.cached_objects = objects(AllocationState::cached);
     row.unexplained_bytes = totals[i].unexplained_bytes;
     // The allocator's own blocks, and what lies between the blocks: chunk headers, arena headers, padding.
-    row.metadata_bytes =
-        row.owned_bytes - row.used_bytes - row.free_bytes - row.cached_bytes - row.unexplained_bytes;
+    row.metadata_bytes = row.owned_bytes - row.used_bytes - row.free_bytes - row.cached_bytes - row.unexplained_bytes;
     rows.push_back(std::move(row));
   }
   return rows;

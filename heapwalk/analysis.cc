@@ -79,7 +79,8 @@ ObjectIndex index_objects(std::span<const std::unique_ptr<HeapDecoder>> decoders
     }
     sum.unexplained_bytes += sinks[i].totals().unexplained_bytes;
     if (sinks[i].dropped() > 0)
-      diagnostics.add("block_dropped", "blocks out of order or outside their heap segment were dropped", sinks[i].dropped());
+      diagnostics.add("block_dropped", "blocks out of order or outside their heap segment were dropped",
+                      sinks[i].dropped());
   }
   return ObjectIndex::build(std::move(sinks), diagnostics);
 }
@@ -140,7 +141,7 @@ Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& op
 
   clock.start("summary");  // types, accounting, suspects, leaks: the rows of the report
   analysis.types = std::make_unique<const ObjectTypes>(*analysis.dump);
-  build_summary(analysis, totals);
+  build_summary(analysis, totals, threads);
   clock.finish();
   return analysis;
 }

@@ -43,6 +43,7 @@ struct Summary {
   std::vector<TypeRow> types;        // by bytes, descending
   std::vector<LeakRow> leaks;        // by bytes, descending
   EvidenceBytes evidence;
+  uint64_t graph_nodes = 0, graph_edges = 0;
 };
 
 struct Analysis {

@@ -1,8 +1,6 @@
 // From the graph to its dominator tree, freeing each table before the next one is made:
 //
-//     condense ─► forward rows ─► depth-first numbers ─► backward rows ─► Semi-NCA ─► back to nodes ─► retained sizes
-//
-// idom_ holds the vertex numbers until the dominators take their place.
+//     condense ─► depth-first numbers ─► rows turned around ─► Semi-NCA ─► back to nodes ─► retained sizes
 #include "heapwalk/dominator_tree.h"
 
 #include <algorithm>
@@ -18,34 +16,24 @@ namespace {
 
 constexpr size_t kAhead = 16;
 
-// By vertex: its dominator's vertex. Renumbers `entries` to the numbers of the depth-first search.
+// By node: its dominator. Vertices count the kept nodes of the order.
 template <class Offset>
-std::vector<uint32_t> vertex_dominators(const RetentionGraph& graph, const Reachability& reach, EntryGraph& entries,
-                                        size_t threads) {
-  DepthFirstTree tree;
-  {
-    auto forward = rows_forward<Offset>(graph, reach, entries, threads);
-    tree = search_depth_first(forward, {entries.vertex[index(kProcessNode)], entries.vertex[index(kUnreachableNode)]});
-  }
-  for (uint32_t& vertex : entries.vertex) {
-    if (vertex != kNoVertex) vertex = tree.number[vertex];
-  }
-  std::vector<uint32_t>().swap(tree.number);
-  auto backward = rows_backward<Offset>(graph, reach, entries, tree.parent, threads);
-  return semi_nca(std::move(tree.parent), std::move(backward));
-}
-
-// By node: its dominator.
-std::vector<uint32_t> node_dominators(const Reachability& reach, EntryGraph entries,
-                                      const std::vector<uint32_t>& dominators) {
+std::vector<uint32_t> node_dominators(const RetentionGraph& graph, const Reachability& reach, size_t threads) {
+  EntryGraph<Offset> entries = condense<Offset>(graph, reach, threads);
+  std::vector<uint32_t> dominators = find_vertex_dominators(std::move(entries.rows), {0, entries.unreachable}, threads);
+  std::vector<uint32_t> idom;
+  assign_large(idom, graph.node_count(), index(kNoNode));
   std::vector<uint32_t> node_of;
-  assign_large(node_of, dominators.size(), 0);
-  for (uint32_t node = 0; node < entries.kept.size(); ++node) {
-    if (entries.kept[node]) node_of[entries.vertex[node]] = node;
-  }
-  std::vector<uint32_t> idom = std::move(entries.vertex);
-  for (uint32_t node = 0; node < idom.size(); ++node) {
-    idom[node] = reach.several_parents[node] ? node_of[dominators[idom[node]]] : index(reach.parent[node]);
+  reserve_large(node_of, dominators.size());
+  for (size_t i = 0; i < reach.order.size(); ++i) {
+    if (i + kAhead < reach.order.size()) {
+      __builtin_prefetch(&reach.parent[index(reach.order[i + kAhead])]);
+      __builtin_prefetch(&idom[index(reach.order[i + kAhead])], 1);
+    }
+    uint32_t node = index(reach.order[i]);
+    if (entries.kept[node]) node_of.push_back(node);
+    // A dominator stands before the nodes it dominates.
+    idom[node] = reach.several_parents[node] ? node_of[dominators[node_of.size() - 1]] : index(reach.parent[node]);
   }
   return idom;
 }
@@ -70,13 +58,9 @@ void sum_up(const std::vector<NodeId>& order, const std::vector<uint32_t>& idom,
 DominatorTree find_dominators(const RetentionGraph& graph, const Reachability& reachability, const ObjectIndex& objects,
                               size_t threads) {
   DominatorTree tree;
-  {
-    EntryGraph entries = condense(graph, reachability, threads);
-    bool narrow = graph.edge_count() + graph.node_count() < UINT32_MAX;  // more than the rows can have
-    std::vector<uint32_t> dominators = narrow ? vertex_dominators<uint32_t>(graph, reachability, entries, threads)
-                                              : vertex_dominators<uint64_t>(graph, reachability, entries, threads);
-    tree.idom_ = node_dominators(reachability, std::move(entries), dominators);
-  }
+  bool narrow = graph.edge_count() + graph.node_count() < UINT32_MAX;  // more than the condensed rows can have
+  tree.idom_ = narrow ? node_dominators<uint32_t>(graph, reachability, threads)
+                      : node_dominators<uint64_t>(graph, reachability, threads);
   tree.retain(graph, reachability, objects);
   return tree;
 }

@@ -12,7 +12,7 @@
 //       ╲   │   ○ f               ╲   │                  child that is not dropped for good, so an edge from its
 //        e ●                       e ●                   nearest kept ancestor to that child says the same.
 //
-// The kept nodes are numbered in breadth-first order. An edge from a folded node to the several-entry node at the root of
+// The kept nodes are numbered in the order of the search. An edge from a folded node to the several-entry node at the root of
 // its own folded tree (a `parent` or `owner` pointer) is entered from below only and does not count.
 #pragma once
 
@@ -25,23 +25,15 @@
 
 namespace heapwalk {
 
+template <class Offset>
 struct EntryGraph {
-  std::vector<bool> kept;        // by node
-  std::vector<uint32_t> vertex;  // by node: of its nearest kept ancestor, itself included; kNoVertex when not visited
-  uint32_t vertices = 0;
+  std::vector<bool> kept;    // by node; vertex v is the v-th kept node of the search's order
+  VertexRows<Offset> rows;   // in no particular order
+  uint32_t unreachable = 0;  // the vertex of the node `unreachable`; the process is vertex 0
 };
 
-EntryGraph condense(const RetentionGraph& graph, const Reachability& reachability, size_t threads);
-
-// For every vertex, the vertices it leads to, in no particular order.
+// Offset 32 bits wide needs fewer than 2^32 edges and nodes together.
 template <class Offset>
-VertexRows<Offset> rows_forward(const RetentionGraph& graph, const Reachability& reachability,
-                                const EntryGraph& entries, size_t threads);
-
-// For every vertex, the vertices that lead to it, less its parent in the depth-first tree. `entries.vertex` holds
-// preorder numbers by now, `tree_parent` is indexed by them.
-template <class Offset>
-VertexRows<Offset> rows_backward(const RetentionGraph& graph, const Reachability& reachability,
-                                 const EntryGraph& entries, const std::vector<uint32_t>& tree_parent, size_t threads);
+EntryGraph<Offset> condense(const RetentionGraph& graph, const Reachability& reachability, size_t threads);
 
 }  // namespace heapwalk

@@ -38,11 +38,16 @@ std::optional<Address> primary_address_point(const AddressSpace& memory, Address
 
 std::string_view to_string(TypeEvidence evidence) {
   switch (evidence) {
-    case TypeEvidence::runtime: return "runtime";
-    case TypeEvidence::container: return "container";
-    case TypeEvidence::pointer: return "pointer";
-    case TypeEvidence::field: return "field";
-    case TypeEvidence::none: return "none";
+    case TypeEvidence::runtime:
+      return "runtime";
+    case TypeEvidence::container:
+      return "container";
+    case TypeEvidence::pointer:
+      return "pointer";
+    case TypeEvidence::field:
+      return "field";
+    case TypeEvidence::none:
+      return "none";
   }
   return "none";
 }

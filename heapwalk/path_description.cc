@@ -81,8 +81,10 @@ RootPath describe_path(const Analysis& analysis, const std::vector<NodeId>& path
     PathStep step;
     step.type = node_name(analysis, path[i]);
     step.retained_bytes = analysis.dominators.retained_bytes(path[i]);
-    if (analysis.graph.is_object(path[i])) step.address = object_range(analysis, path[i]).begin;
-    else if (root != nullptr) step.address = root->location.begin;
+    if (analysis.graph.is_object(path[i]))
+      step.address = object_range(analysis, path[i]).begin;
+    else if (root != nullptr)
+      step.address = root->location.begin;
     if (i > 0) {
       step.field = reference_field(analysis, path[i - 1], path[i]);
       step.edge = edge_kind(analysis.graph, path[i - 1], path[i]);

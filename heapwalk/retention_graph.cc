@@ -50,7 +50,7 @@ RetentionGraph::RetentionGraph(std::vector<EdgeBlock> blocks, uint32_t first_obj
     node_count_ += block.rows();
     edges += block.edge_count();
   }
-  reserve_large(targets_, edges + 1);  // one more: prefetching the row of the last node stays inside
+  reserve_large(targets_, edges);
   reserve_large(offsets_, node_count_ + blocks.size());
   blocks_.reserve(blocks.size());
   for (EdgeBlock& from : blocks) {

@@ -79,7 +79,25 @@ class RetentionGraph {
   bool is_object(NodeId node) const { return heapwalk::index(node) >= first_object_; }
   ObjectId object_of(NodeId node) const { return ObjectId{heapwalk::index(node) - first_object_}; }
 
-  std::span<const NodeId> targets(NodeId node) const { return block(node).targets(row(node)); }
+  // Edges are numbered throughout: those of a node, and of all nodes of a block, are consecutive.
+  struct EdgeRange {
+    uint64_t begin;
+    uint64_t end;
+  };
+  EdgeRange edges_of(NodeId node) const {
+    const Block& block = blocks_[heapwalk::index(node) >> kBlockShift];
+    if (!block.wide_offsets.empty()) [[unlikely]] {
+      uint32_t row = heapwalk::index(node) & (kNodesPerBlock - 1);
+      return {block.base + block.wide_offsets[row], block.base + block.wide_offsets[row + 1]};
+    }
+    size_t i = offset_index(node);
+    return {block.base + offsets_[i], block.base + offsets_[i + 1]};
+  }
+  NodeId target(uint64_t edge) const { return targets_[edge]; }
+  std::span<const NodeId> targets(NodeId node) const {
+    EdgeRange edges = edges_of(node);
+    return {targets_.data() + edges.begin, targets_.data() + edges.end};
+  }
   EdgeKind kind(NodeId node, uint32_t position) const {
     const Block& block = blocks_[heapwalk::index(node) >> kBlockShift];
     return block.kinds.empty() ? block.uniform : block.kind_of(edges_of(node).begin - block.base + position);
@@ -95,7 +113,7 @@ class RetentionGraph {
     }
   }
   void prefetch_offsets(NodeId node) const { __builtin_prefetch(&offsets_[offset_index(node)]); }
-  void prefetch_targets(NodeId node) const { __builtin_prefetch(&targets_[edges_of(node).begin]); }
+  void prefetch_targets(NodeId node) const { __builtin_prefetch(targets_.data() + edges_of(node).begin); }
 
   bool check() const;
 
@@ -109,23 +127,9 @@ class RetentionGraph {
 
     EdgeKind kind_of(uint64_t edge) const { return static_cast<EdgeKind>(kinds[edge / 4] >> edge % 4 * 2 & 3); }
   };
-  struct EdgeRange {
-    uint64_t begin;
-    uint64_t end;
-  };
   static size_t offset_index(NodeId node) {  // every block has one offset more than rows
     return size_t{heapwalk::index(node)} + (heapwalk::index(node) >> kBlockShift);
   }
-  EdgeRange edges_of(NodeId node) const {
-    const Block& block = blocks_[heapwalk::index(node) >> kBlockShift];
-    if (!block.wide_offsets.empty()) [[unlikely]] {
-      uint32_t row = heapwalk::index(node) & (kNodesPerBlock - 1);
-      return {block.base + block.wide_offsets[row], block.base + block.wide_offsets[row + 1]};
-    }
-    size_t i = offset_index(node);
-    return {block.base + offsets_[i], block.base + offsets_[i + 1]};
-  }
-
   std::vector<Block> blocks_;
   std::vector<uint16_t> offsets_;
   std::vector<NodeId> targets_;

@@ -6,22 +6,32 @@ namespace heapwalk {
 
 std::string_view to_string(RootKind kind) {
   switch (kind) {
-    case RootKind::global: return "global";
-    case RootKind::tls: return "tls";
-    case RootKind::stack: return "stack";
-    case RootKind::register_: return "register";
-    case RootKind::mapping: return "mapping";
-    case RootKind::handle: return "handle";
+    case RootKind::global:
+      return "global";
+    case RootKind::tls:
+      return "tls";
+    case RootKind::stack:
+      return "stack";
+    case RootKind::register_:
+      return "register";
+    case RootKind::mapping:
+      return "mapping";
+    case RootKind::handle:
+      return "handle";
   }
   return "global";
 }
 
 std::string_view to_string(OwnerKind kind) {
   switch (kind) {
-    case OwnerKind::module: return "module";
-    case OwnerKind::thread: return "thread";
-    case OwnerKind::frame: return "frame";
-    case OwnerKind::mappings: return "mappings";
+    case OwnerKind::module:
+      return "module";
+    case OwnerKind::thread:
+      return "thread";
+    case OwnerKind::frame:
+      return "frame";
+    case OwnerKind::mappings:
+      return "mappings";
   }
   return "module";
 }

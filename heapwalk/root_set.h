@@ -39,11 +39,12 @@ struct Owner {
 struct Root {
   RootKind kind = RootKind::global;
   uint32_t owner = kNoOwner;
-  std::string name;         // for people: "ns::cache", "libfoo.so .bss+0x40", "#4 handle_request sp+0x28", "rbx"
-  std::string stable_name;  // same from run to run, no address, no thread id: "ns::cache", "libfoo.so .bss", "handle_request"
-  std::string source;       // "src/cache.cc:12", where the variable is declared; empty when unknown
-  AddressRange location;    // memory roots; empty for registers
-  uint64_t value = 0;       // registers: the content
+  std::string name;  // for people: "ns::cache", "libfoo.so .bss+0x40", "#4 handle_request sp+0x28", "rbx"
+  std::string
+      stable_name;  // same from run to run, no address, no thread id: "ns::cache", "libfoo.so .bss", "handle_request"
+  std::string source;     // "src/cache.cc:12", where the variable is declared; empty when unknown
+  AddressRange location;  // memory roots; empty for registers
+  uint64_t value = 0;     // registers: the content
 };
 
 struct RootSet {

@@ -1,10 +1,20 @@
+// Numbers below are preorder numbers unless they are called vertices.
 #include "heapwalk/semi_nca.h"
 
 #include <algorithm>
+#include <atomic>
+
+#include "dump/base/parallel.h"
 
 #include "heapwalk/large_pages.h"
 
 namespace heapwalk {
+namespace {
+
+struct DepthFirstTree {
+  std::vector<uint32_t> number;  // by vertex
+  std::vector<uint32_t> parent;  // by number: the parent's number; kNoVertex for roots
+};
 
 template <class Offset>
 DepthFirstTree search_depth_first(const VertexRows<Offset>& rows, const std::vector<uint32_t>& roots) {
@@ -46,8 +56,6 @@ DepthFirstTree search_depth_first(const VertexRows<Offset>& rows, const std::vec
   }
   return tree;
 }
-
-namespace {
 
 // The forest of vertices after the current one. label: the least semi on the compressed path to the forest's edge.
 class Forest {
@@ -163,8 +171,7 @@ void find_semidominators(const std::vector<uint32_t>& parent, VertexRows<Offset>
   }
 }
 
-}  // namespace
-
+// By number: the immediate dominator's number, kNoVertex for roots.
 template <class Offset>
 std::vector<uint32_t> semi_nca(std::vector<uint32_t> parent, VertexRows<Offset> entries) {
   find_semidominators(parent, entries);
@@ -180,9 +187,65 @@ std::vector<uint32_t> semi_nca(std::vector<uint32_t> parent, VertexRows<Offset> 
   return parent;
 }
 
-template DepthFirstTree search_depth_first(const VertexRows<uint32_t>&, const std::vector<uint32_t>&);
-template DepthFirstTree search_depth_first(const VertexRows<uint64_t>&, const std::vector<uint32_t>&);
-template std::vector<uint32_t> semi_nca(std::vector<uint32_t>, VertexRows<uint32_t>);
-template std::vector<uint32_t> semi_nca(std::vector<uint32_t>, VertexRows<uint64_t>);
+template <class Offset>
+Offset fetch_add(Offset& counter, Offset amount, bool shared) {
+  if (shared) return std::atomic_ref<Offset>(counter).fetch_add(amount, std::memory_order_relaxed);
+  Offset old = counter;
+  counter = static_cast<Offset>(counter + amount);
+  return old;
+}
+
+// By number: the numbers of all predecessors but the parent, in an order that depends on the threads.
+template <class Offset>
+VertexRows<Offset> turn_around(const VertexRows<Offset>& rows, const DepthFirstTree& tree, size_t threads) {
+  VertexRows<Offset> entries;
+  size_t vertices = tree.parent.size();
+  assign_large(entries.offsets, vertices + 1, 0);
+  auto for_each_entry = [&](auto f) {
+    constexpr size_t kPiece = size_t{1} << 15;
+    parallel_for((vertices + kPiece - 1) / kPiece, threads, [&](size_t piece) {
+      size_t last = std::min(vertices, (piece + 1) * kPiece);
+      for (size_t vertex = piece * kPiece; vertex < last; ++vertex) {
+        uint32_t from = tree.number[vertex];
+        for (Offset edge = rows.offsets[vertex]; edge < rows.offsets[vertex + 1]; ++edge) {
+          uint32_t to = tree.number[rows.targets[edge]];
+          if (tree.parent[to] != from) f(from, to);
+        }
+      }
+    });
+  };
+  bool shared = threads > 1;
+  for_each_entry([&](uint32_t, uint32_t to) { fetch_add<Offset>(entries.offsets[to], 1, shared); });
+  for (size_t i = 1; i <= vertices; ++i) entries.offsets[i] += entries.offsets[i - 1];
+  assign_large(entries.targets, entries.offsets.back(), 0);
+  // Filling each row from its end leaves its offset at its beginning.
+  for_each_entry([&](uint32_t from, uint32_t to) {
+    Offset end = fetch_add<Offset>(entries.offsets[to], static_cast<Offset>(-1), shared);
+    entries.targets[end - 1] = from;
+  });
+  return entries;
+}
+
+}  // namespace
+
+template <class Offset>
+std::vector<uint32_t> find_vertex_dominators(VertexRows<Offset> rows, const std::vector<uint32_t>& roots,
+                                             size_t threads) {
+  DepthFirstTree tree = search_depth_first(rows, roots);
+  VertexRows<Offset> entries = turn_around(rows, tree, threads);
+  rows = VertexRows<Offset>();
+  std::vector<uint32_t> dominators = semi_nca(std::move(tree.parent), std::move(entries));
+  std::vector<uint32_t> vertex_of;
+  assign_large(vertex_of, dominators.size(), 0);
+  for (uint32_t vertex = 0; vertex < tree.number.size(); ++vertex) vertex_of[tree.number[vertex]] = vertex;
+  for (uint32_t& number : tree.number) {
+    uint32_t dominator = dominators[number];
+    number = dominator == kNoVertex ? kNoVertex : vertex_of[dominator];
+  }
+  return std::move(tree.number);
+}
+
+template std::vector<uint32_t> find_vertex_dominators(VertexRows<uint32_t>, const std::vector<uint32_t>&, size_t);
+template std::vector<uint32_t> find_vertex_dominators(VertexRows<uint64_t>, const std::vector<uint32_t>&, size_t);
 
 }  // namespace heapwalk

@@ -15,6 +15,7 @@
 // 1983), which bound a walk by the logarithm of the depth.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -29,18 +30,11 @@ struct VertexRows {
   std::vector<uint32_t> targets;
 };
 
-struct DepthFirstTree {
-  std::vector<uint32_t> number;  // by vertex: its preorder number
-  std::vector<uint32_t> parent;  // by number: the parent's number; kNoVertex for roots
-};
-
-// Searches from each root in turn. Vertices that no root reaches keep the number kNoVertex.
+// By vertex: its immediate dominator, kNoVertex for the roots. Every vertex is reachable from one of the roots, which
+// are searched from in turn; no path leads from the part of one to the part of another. `rows` is used up. The threads
+// serve to turn the rows around; the result does not depend on them.
 template <class Offset>
-DepthFirstTree search_depth_first(const VertexRows<Offset>& rows, const std::vector<uint32_t>& roots);
-
-// By number: the immediate dominator's number, kNoVertex for roots. `parent`: DepthFirstTree::parent. `entries`: for
-// each number, the numbers of its predecessors; tree edges may be left out.
-template <class Offset>
-std::vector<uint32_t> semi_nca(std::vector<uint32_t> parent, VertexRows<Offset> entries);
+std::vector<uint32_t> find_vertex_dominators(VertexRows<Offset> rows, const std::vector<uint32_t>& roots,
+                                             size_t threads);
 
 }  // namespace heapwalk

@@ -29,9 +29,9 @@ Totals sum_totals(const Analysis& analysis) {
   totals.reachable_objects = dominators.retained_objects(kProcessNode);
   totals.leaked_bytes = dominators.retained_bytes(kUnreachableNode);
   totals.leaked_objects = dominators.retained_objects(kUnreachableNode);
-  for (NodeId node : analysis.reachability.order) {
-    if (analysis.reachability.stage_of(node) != Stage::tainted || !analysis.graph.is_object(node)) continue;
-    totals.possibly_live_bytes += analysis.objects.size_bytes(analysis.graph.object_of(node));
+  for (uint32_t i = analysis.graph.first_object(); i < analysis.graph.node_count(); ++i) {
+    if (analysis.reachability.stage_of(NodeId{i}) != Stage::tainted) continue;
+    totals.possibly_live_bytes += analysis.objects.size_bytes(analysis.graph.object_of(NodeId{i}));
     totals.possibly_live_objects += 1;
   }
   return totals;
@@ -97,19 +97,21 @@ std::vector<LeakRow> leak_rows(const Analysis& analysis) {
 
 }  // namespace
 
-void build_summary(Analysis& analysis, std::span<const StateTotals> totals) {
+void build_summary(Analysis& analysis, std::span<const StateTotals> totals, size_t threads) {
   Summary& summary = analysis.summary;
   summary.memory = memory_rows(*analysis.dump, analysis.decoders, analysis.roots, analysis.diagnostics);
   summary.allocators = allocator_rows(analysis.decoders, totals);
   summary.totals = sum_totals(analysis);
   TypeSummary types = summarize_types(analysis.objects, *analysis.types, analysis.graph, analysis.reachability,
-                                      analysis.dominators, analysis.diagnostics);
+                                      analysis.dominators, threads, analysis.diagnostics);
   summary.types = std::move(types.types);
   summary.evidence = types.evidence;
   summary.roots = root_rows(analysis);
   summary.owners = owner_rows(analysis);
   summary.leaks = leak_rows(analysis);
   summary.suspects = find_suspects(analysis, kSuspects);
+  summary.graph_nodes = analysis.graph.node_count();
+  summary.graph_edges = analysis.graph.edge_count();
 }
 
 }  // namespace heapwalk

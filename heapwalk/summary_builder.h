@@ -8,6 +8,6 @@
 namespace heapwalk {
 
 // `totals[i]` are the state sums of decoder i. Fills everything of analysis.summary; needs all stages before it.
-void build_summary(Analysis& analysis, std::span<const StateTotals> totals);
+void build_summary(Analysis& analysis, std::span<const StateTotals> totals, size_t threads);
 
 }  // namespace heapwalk

@@ -9,7 +9,7 @@
 namespace heapwalk {
 namespace {
 
-constexpr double kNotableShare = 0.01;  // of the used bytes
+constexpr double kNotableShare = 0.01;   // of the used bytes
 constexpr double kKeepsNearlyAll = 0.8;  // a child with this share of its parent's retained bytes is walked into
 constexpr size_t kMaxDescent = 8;
 constexpr size_t kMaxHolders = 16;  // counted exactly up to here
@@ -21,8 +21,8 @@ struct Candidate {
 
 std::string holding_text(const Analysis& analysis, uint64_t bytes, uint64_t objects) {
   const auto used = static_cast<double>(std::max<uint64_t>(1, analysis.summary.totals.used_bytes));
-  return fmt::format("{} in {} allocation{}, {:.1f} % of the heap", bytes_text(bytes), count_text(objects), objects == 1 ? "" : "s",
-                     100 * static_cast<double>(bytes) / used);
+  return fmt::format("{} in {} allocation{}, {:.1f} % of the heap", bytes_text(bytes), count_text(objects),
+                     objects == 1 ? "" : "s", 100 * static_cast<double>(bytes) / used);
 }
 
 // The roots, and the objects that no single root holds: children of the process, of owners, of nobody else.
@@ -32,8 +32,7 @@ std::vector<Candidate> top_candidates(const Analysis& analysis, size_t limit) {
   std::vector<Candidate> candidates;
   for (const auto& children : analysis.dominators.children_of(parents, limit + analysis.roots.owners.size())) {
     for (NodeId child : children) {
-      const bool is_owner =
-          !analysis.graph.is_object(child) && index(child) < index(root_node(analysis.roots, 0));
+      const bool is_owner = !analysis.graph.is_object(child) && index(child) < index(root_node(analysis.roots, 0));
       if (!is_owner && analysis.dominators.retained_bytes(child) > 0) candidates.push_back({child, child});
     }
   }
@@ -83,7 +82,8 @@ SuspectRow describe_root(const Analysis& analysis, const Candidate& candidate) {
   row.name = path.root_name;
   row.retained_bytes = analysis.dominators.retained_bytes(candidate.top);
   row.retained_objects = analysis.dominators.retained_objects(candidate.top);
-  row.text = fmt::format("{} holds {}", root_text(path), holding_text(analysis, row.retained_bytes, row.retained_objects));
+  row.text =
+      fmt::format("{} holds {}", root_text(path), holding_text(analysis, row.retained_bytes, row.retained_objects));
   if (path.steps.size() > 1) row.type = path.steps.back().type;
   row.path = std::move(path.steps);
   return row;
@@ -104,10 +104,10 @@ SuspectRow describe_shared(const Analysis& analysis, const Candidate& candidate)
     names += root_text(path);
     if (i == 0) row.path = std::move(path.steps);
   }
-  row.text = fmt::format("an object {} shared by {}{} holders ({}{}) retains {}", row.type,
-                         holders.size() == kMaxHolders ? "at least " : "", holders.size(), names,
-                         holders.size() > 3 ? ", …" : "",
-                         holding_text(analysis, row.retained_bytes, row.retained_objects));
+  row.text =
+      fmt::format("an object {} shared by {}{} holders ({}{}) retains {}", row.type,
+                  holders.size() == kMaxHolders ? "at least " : "", holders.size(), names,
+                  holders.size() > 3 ? ", …" : "", holding_text(analysis, row.retained_bytes, row.retained_objects));
   return row;
 }
 
@@ -127,20 +127,20 @@ SuspectRow describe_leak(const Analysis& analysis, const LeakRow& leak) {
 }  // namespace
 
 std::vector<SuspectRow> find_suspects(const Analysis& analysis, size_t limit) {
+  const auto notable = static_cast<uint64_t>(kNotableShare * static_cast<double>(analysis.summary.totals.used_bytes));
   std::vector<Candidate> candidates = top_candidates(analysis, limit);
+  // The largest is told in any case. (Describing a shared object is a search through the graph: only for what is shown.)
+  while (candidates.size() > 1 && analysis.dominators.retained_bytes(candidates.back().top) < notable)
+    candidates.pop_back();
   descend(analysis, candidates);
   std::vector<SuspectRow> rows;
   for (const Candidate& candidate : candidates)
     rows.push_back(analysis.graph.is_object(candidate.top) ? describe_shared(analysis, candidate)
                                                            : describe_root(analysis, candidate));
+  // Leaks are told whatever their size: a small leak is news, a small cache is not.
   for (size_t i = 0; i < std::min(limit, analysis.summary.leaks.size()); ++i)
     rows.push_back(describe_leak(analysis, analysis.summary.leaks[i]));
   std::ranges::stable_sort(rows, std::greater{}, &SuspectRow::retained_bytes);
-  const auto notable =
-      static_cast<uint64_t>(kNotableShare * static_cast<double>(analysis.summary.totals.used_bytes));
-  // The largest is told in any case, and leaks always are: a small leak is news, a small cache is not.
-  for (size_t i = rows.size(); i-- > 1;)
-    if (rows[i].retained_bytes < notable && rows[i].kind != "leak") rows.erase(rows.begin() + static_cast<long>(i));
   if (rows.size() > limit) rows.resize(limit);
   return rows;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "dump/base/parallel.h"
+
 namespace heapwalk {
 namespace {
 
@@ -20,12 +22,13 @@ class TypeSets {
 
   Extended extend(uint32_t set, uint32_t type) {
     const uint64_t key = uint64_t{set} << 32 | type;
-    if (key == last_key_) return last_;
-    auto [at, is_new] = extended_.try_emplace(key);
-    if (is_new) at->second = make(set, type);
-    last_key_ = key;
-    last_ = at->second;
-    return last_;
+    Recent& recent = recent_[(key * 0x9e3779b97f4a7c15ULL) >> 52];
+    if (recent.key != key) {
+      auto [at, is_new] = extended_.try_emplace(key);
+      if (is_new) at->second = make(set, type);
+      recent = {key, at->second};
+    }
+    return recent.answer;
   }
   bool overflowed() const { return overflowed_; }
 
@@ -53,31 +56,57 @@ class TypeSets {
   std::vector<std::vector<uint32_t>> sets_{{}};
   std::unordered_multimap<uint64_t, uint32_t> numbers_;
   std::unordered_map<uint64_t, Extended> extended_;
-  uint64_t last_key_ = UINT64_MAX;
-  Extended last_{0, false};
+  struct Recent {  // the table in front of the table: most questions are asked again and again
+    uint64_t key = UINT64_MAX;
+    Extended answer{0, false};
+  };
+  std::vector<Recent> recent_{1 << 12};
   size_t member_count_ = 0;
   bool overflowed_ = false;
 };
 
+// Every used object's type into its node's slot, counted by type and evidence; in parallel, by ranges of objects.
+void claim_types(const ObjectIndex& objects, const ObjectTypes& types, const RetentionGraph& graph, size_t threads,
+                 std::vector<uint32_t>& type_of_node, std::vector<TypeRow>& rows, EvidenceBytes& evidence) {
+  constexpr uint32_t kPiece = 1 << 18;
+  struct Count {
+    uint64_t objects = 0, bytes = 0;
+  };
+  std::vector<std::vector<Count>> pieces((objects.size() + kPiece - 1) / kPiece);
+  parallel_for(pieces.size(), threads, [&](size_t piece) {
+    std::vector<Count>& counts = pieces[piece];
+    counts.resize(types.type_count());
+    const auto first = static_cast<uint32_t>(piece * kPiece);
+    objects.for_each(first, std::min(objects.size() - first, kPiece) + first,
+                     [&](ObjectId id, Address address, uint64_t size, AllocationState state) {
+                       if (state != AllocationState::used) return;
+                       const TypeClaim claim = types.type_of(address, size);
+                       type_of_node[index(graph.node_of(id))] = claim.type;
+                       counts[claim.type].objects += 1;
+                       counts[claim.type].bytes += size;
+                     });
+  });
+  uint64_t EvidenceBytes::* const by_class[] = {&EvidenceBytes::runtime, &EvidenceBytes::container,
+                                                &EvidenceBytes::pointer, &EvidenceBytes::field, &EvidenceBytes::none};
+  for (const std::vector<Count>& counts : pieces) {
+    for (uint32_t type = 0; type < counts.size(); ++type) {
+      rows[type].count += counts[type].objects;
+      rows[type].bytes += counts[type].bytes;
+      evidence.*by_class[static_cast<size_t>(types.evidence(type))] += counts[type].bytes;
+    }
+  }
+}
+
 }  // namespace
 
 TypeSummary summarize_types(const ObjectIndex& objects, const ObjectTypes& types, const RetentionGraph& graph,
-                            const Reachability& reachability, const DominatorTree& dominators,
+                            const Reachability& reachability, const DominatorTree& dominators, size_t threads,
                             Diagnostics& diagnostics) {
   std::vector<TypeRow> rows(types.type_count());
   TypeSummary summary;
   // First the types, in address order; then, in topological order, each node's type gives way to its set.
   std::vector<uint32_t> type_or_set(graph.node_count(), 0);
-  objects.for_each([&](ObjectId id, Address address, uint64_t size, AllocationState state) {
-    if (state != AllocationState::used) return;
-    const TypeClaim claim = types.type_of(address, size);
-    type_or_set[index(graph.node_of(id))] = claim.type;
-    rows[claim.type].count += 1;
-    rows[claim.type].bytes += size;
-    uint64_t EvidenceBytes::*const by_class[] = {&EvidenceBytes::runtime, &EvidenceBytes::container,
-                                                 &EvidenceBytes::pointer, &EvidenceBytes::field, &EvidenceBytes::none};
-    summary.evidence.*by_class[static_cast<size_t>(claim.evidence)] += size;
-  });
+  claim_types(objects, types, graph, threads, type_or_set, rows, summary.evidence);
   TypeSets sets;
   for (NodeId node : reachability.order) {
     if (!graph.is_object(node)) continue;  // owners and roots have the empty set
@@ -89,7 +118,8 @@ TypeSummary summarize_types(const ObjectIndex& objects, const ObjectTypes& types
     type_or_set[index(node)] = chain.set;
   }
   if (sets.overflowed())
-    diagnostics.add("type_sets_overflow", "too many combinations of types on dominator chains; retained bytes of types are a lower bound");
+    diagnostics.add("type_sets_overflow",
+                    "too many combinations of types on dominator chains; retained bytes of types are a lower bound");
   for (uint32_t type = 0; type < rows.size(); ++type) rows[type].name = types.name(type);
   std::erase_if(rows, [](const TypeRow& row) { return row.count == 0; });
   std::ranges::sort(rows, [](const TypeRow& a, const TypeRow& b) {

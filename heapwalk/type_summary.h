@@ -22,7 +22,7 @@ struct TypeSummary {
 };
 
 TypeSummary summarize_types(const ObjectIndex& objects, const ObjectTypes& types, const RetentionGraph& graph,
-                            const Reachability& reachability, const DominatorTree& dominators,
+                            const Reachability& reachability, const DominatorTree& dominators, size_t threads,
                             Diagnostics& diagnostics);
 
 }  // namespace heapwalk

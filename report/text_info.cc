@@ -52,7 +52,7 @@ void write_text_info(const DocumentRequest& request, Output& output) {
   for (const auto& decoder : request.analysis.decoders) {
     const AllocatorFacts& facts = decoder->facts();
     print_wrapped(output,
-                  fmt::format("{}{}{}: {} regions, found by {}", facts.name, facts.version.empty() ? "" : " ",
+                  fmt::format("{}{}{}: {} regions ({})", facts.name, facts.version.empty() ? "" : " ",
                               facts.version, decoder->regions().size(), facts.evidence),
                   2, 4);
   }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "heapwalk/allocators/glibc_arena.h"
+#include "heapwalk/allocators/glibc_bins.h"
 #include "heapwalk/allocators/glibc_heaps.h"
 #include "heapwalk/allocators/glibc_private.h"
 #include "heapwalk/allocators/glibc_tcache.h"
@@ -117,7 +118,9 @@ void GlibcDecoder::walk_run(const GlibcRegion& region, ChunkRun run, AllocationS
 void GlibcDecoder::walk(size_t index, AllocationSink& sink, Diagnostics& diagnostics) const {
   const GlibcRegion& region = plan_[index];
   if (region.mmapped) {
-    sink.add(Address{region.mmapped->user}, region.mmapped->usable_bytes, AllocationState::used);
+    bool is_cached = std::ranges::binary_search(cached_.chunks, region.mmapped->user);  // 2.42 and newer, large sizes
+    sink.add(Address{region.mmapped->user}, region.mmapped->usable_bytes,
+             is_cached ? AllocationState::cached : AllocationState::used);
     return;
   }
   for (ChunkRun run : region.runs) {
@@ -181,8 +184,14 @@ std::unique_ptr<HeapDecoder> detect_glibc(const CoreDump& dump, const GlibcOptio
                     "blocks that wait in fastbins or in caches of unknown threads are counted as used");
   }
   CachedChunks cached = glibc::find_cached_chunks(dump, with_orphans, heaps.thread_caches, diagnostics);
-  if (!instances.empty() && cached.structs.empty() && instances.front().arenas.front().top) {
-    diagnostics.add("glibc_no_tcache", "no thread cache of glibc was found: freed blocks that wait in one are counted as used");
+  glibc::check_bins(dump, with_orphans, heaps.regions, diagnostics);
+  if (instances.empty()) cached.lists_broken = true;  // caches may be missing altogether
+  // Until 2.42 every thread that uses malloc has a cache; since 2.43 only one that has freed something.
+  bool wants_cache = !instances.empty() && instances.front().arenas.front().top.value != 0 &&
+                     instances.front().arenas.front().has_fastbins();
+  if (cached.unknown_shape || (wants_cache && cached.structs.empty())) {
+    diagnostics.add("glibc_no_tcache",
+                    "no thread cache of a known shape was found: freed blocks that wait in one are counted as used");
   }
   glibc::PrivateWords private_words = glibc::find_private_words(dump, instances, heaps, diagnostics);
   AllocatorFacts facts{"glibc", version_bracket(with_orphans, cached), evidence_of(instances)};

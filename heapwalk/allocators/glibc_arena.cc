@@ -18,6 +18,7 @@ constexpr uint64_t kNoncontiguous = 2;       // in malloc_state.flags
 constexpr int kEnoughBins = kBins - 7;       // a crash in the middle of an unlink leaves a list open
 constexpr size_t kMaxArenas = 1 << 16;
 constexpr size_t kMaxHeaps = 1 << 20;
+constexpr uint64_t kLargestHeapInfo = 0x40;
 constexpr uint64_t kSmallestHeapMax = 1 << 20;
 constexpr uint64_t kLargestHeapMax = uint64_t{1} << 32;
 
@@ -108,6 +109,14 @@ void read_heaps(const AddressSpace& memory, Arena& arena, Diagnostics& diagnosti
   }
 }
 
+// Arenas that the broken ring no longer reaches.
+void add_orphans(const CoreDump& dump, Instance& instance) {
+  for (Arena& arena : find_orphan_arenas(dump)) {
+    bool known = std::ranges::any_of(instance.arenas, [&](const Arena& other) { return other.state == arena.state; });
+    if (!known) instance.arenas.push_back(std::move(arena));
+  }
+}
+
 std::optional<Instance> instance_at(const CoreDump& dump, Address bins, Diagnostics& diagnostics) {
   uint64_t start_to_bins = 0;
   std::vector<Address> ring;
@@ -137,6 +146,7 @@ std::optional<Instance> instance_at(const CoreDump& dump, Address bins, Diagnost
     if (!arena.is_main) read_heaps(dump.memory, arena, diagnostics);
     instance.arenas.push_back(std::move(arena));
   }
+  if (!closed) add_orphans(dump, instance);
   return instance;
 }
 
@@ -270,17 +280,20 @@ std::vector<Instance> find_instances(const CoreDump& dump, bool use_symbols, Dia
 std::vector<Arena> find_orphan_arenas(const CoreDump& dump) {
   std::vector<Arena> arenas;
   for (const Mapping& mapping : dump.mappings) {
-    if (!mapping.path.empty() || !mapping.writable || !mapping.range.begin.is_aligned(kSmallestHeapMax)) continue;
-    auto info = read_heap_info(dump.memory, mapping.range.begin.value, kLargestHeapMax);
-    if (!info || info->prev != 0 || info->arena - mapping.range.begin.value > 0x40) continue;
-    for (uint64_t start_to_bins : kStartToBins) {
-      Address state{info->arena};
-      if (closed_bins(dump.memory, state + start_to_bins) < kEnoughBins) continue;
-      Arena arena = read_arena(dump.memory, state, start_to_bins, false);
-      Diagnostics ignored;  // the chain may lead into what the core has lost
-      read_heaps(dump.memory, arena, ignored);
-      arenas.push_back(std::move(arena));
-      break;
+    if (!mapping.path.empty() || !mapping.writable) continue;
+    Address at = mapping.range.begin.align_up(kSmallestHeapMax);
+    for (; at >= mapping.range.begin && at < mapping.range.end && arenas.size() < kMaxArenas; at += kSmallestHeapMax) {
+      auto info = read_heap_info(dump.memory, at.value, kLargestHeapMax);
+      if (!info || info->prev != 0 || info->arena - at.value > kLargestHeapInfo) continue;
+      for (uint64_t start_to_bins : kStartToBins) {
+        Address state{info->arena};
+        if (closed_bins(dump.memory, state + start_to_bins) < kEnoughBins) continue;
+        Arena arena = read_arena(dump.memory, state, start_to_bins, false);
+        Diagnostics ignored;  // the chain may lead into what the core has lost
+        read_heaps(dump.memory, arena, ignored);
+        arenas.push_back(std::move(arena));
+        break;
+      }
     }
   }
   return arenas;

@@ -181,7 +181,10 @@ void Builder::scan_anonymous(AddressRange range, const std::vector<SurveyRules>&
     surveys.emplace_back(window, std::move(rules));
   }
   for (uint64_t page = range.begin.align_up(kPageBytes).value; window.holds(page, kHeaderBytes);) {
-    if (heaps.regions.size() >= kMaxRegions) break;
+    if (heaps.regions.size() >= kMaxRegions) {
+      diagnostics_.add("too_many_heap_regions", fmt::format("more than {} heap regions: the rest is left out", kMaxRegions));
+      break;
+    }
     if (auto chunk = mmapped_chunk_at(window, page, range.end.value)) {
       AddressRange mapping = AddressRange::of(Address{page}, chunk->mapping_bytes);
       heaps.regions.push_back({.region = {mapping, std::string(kMmapped)}, .runs = {}, .mmapped = chunk});

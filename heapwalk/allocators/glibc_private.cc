@@ -15,6 +15,7 @@ constexpr uint64_t kChain = 0x68;
 constexpr uint64_t kPreviousChain = 0xb8;
 constexpr uint64_t kVtable = 0xd8;
 constexpr uint64_t kFileBytes = 0xe0;
+constexpr uint64_t kPopenNext = 0xe8;
 constexpr uint32_t kMagic = 0xfbad;  // upper half of _flags
 constexpr uint64_t kHeadDistance = 0x20;
 constexpr size_t kMaxFiles = 1 << 20;
@@ -27,6 +28,8 @@ class FileList {
 
   // Follows the list whose head is the pointer variable at `head`; false when that is no list of FILEs.
   bool follow(Address head);
+  // The same for popen's list.
+  void follow_popen(Address head);
 
  private:
   bool is_file(Address file) const {
@@ -64,6 +67,16 @@ bool FileList::follow(Address head) {
     file = memory_.read_pointer(link).value_or(Address{});
   }
   return true;
+}
+
+void FileList::follow_popen(Address head) {
+  add(head);
+  std::unordered_set<uint64_t> seen;
+  Address file = memory_.read_pointer(head).value_or(Address{});
+  while (file && is_file(file) && seen.size() < kMaxFiles && seen.insert(file.value).second) {
+    add(file + kPopenNext);
+    file = memory_.read_pointer(file + kPopenNext).value_or(Address{});
+  }
 }
 
 // How many FILEs of libc's data the list that begins with `file` has, when it has no others; 0 otherwise.
@@ -130,6 +143,7 @@ PrivateWords find_private_words(const CoreDump& dump, const std::vector<Instance
                                                         "look reachable",
                                                         instance.place));
     }
+    if (auto popen_list = instance.module->symbol_range("proc_file_chain")) files.follow_popen(popen_list->begin);
     for (std::string_view name : kStandardFiles) {
       if (auto file = instance.module->symbol_range(name)) {
         result.ranges.push_back(AddressRange::of(file->begin + kChain, 8));

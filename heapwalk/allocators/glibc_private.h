@@ -2,6 +2,7 @@
 //
 //     _IO_list_all and the _chain (+0x68) of every FILE   a FILE that was lost by its owner is still on stdio's list;
 //     _prevchain (+0xb8, newer versions)                  the list's way back, which points into the FILE before
+//     proc_file_chain and the next (+0xe8) of every popen the same for popen's FILEs (a local symbol: only where symbols are)
 //     main_arena, mp_                                     bins, top: they point to free chunks, and stale ones at times
 //     heap_info, malloc_state of thread arenas            the same, inside heaps
 //

@@ -12,7 +12,6 @@ constexpr uint64_t kTlsSearchBytes = 64 << 10;  // below the thread pointer; man
 constexpr int64_t kNeighbourBytes = 0x40;       // between thread_arena and tcache
 constexpr uint32_t kSmallBins = 64;
 constexpr uint64_t kFastbins = 10;
-constexpr uint64_t kMaxFastChunks = uint64_t{1} << 32;
 
 uint64_t bin_chunk_bytes(uint64_t bin) { return kMinimumChunk + bin * kAlignment; }
 
@@ -44,7 +43,11 @@ List walk_tcache_list(const AddressSpace& memory, uint64_t head, uint32_t length
 class Collector {
  public:
   Collector(const CoreDump& dump, const std::vector<Instance>& instances, Diagnostics& diagnostics)
-      : memory_(dump.memory), dump_(dump), instances_(instances), diagnostics_(diagnostics) {}
+      : memory_(dump.memory),
+        dump_(dump),
+        instances_(instances),
+        diagnostics_(diagnostics),
+        budget_(dump.file_size_bytes / kMinimumChunk + 1024) {}
 
   void add_threads();
   void add_orphans(const std::vector<uint64_t>& candidates);
@@ -65,8 +68,10 @@ class Collector {
 
   std::optional<Cache> read_cache(uint64_t address) const;
   AddressRange tls_window(const Thread& thread) const;
-  std::map<int64_t, int> vote_for_offset(const Instance& instance) const;
+  std::map<int64_t, int> vote_for_offset(const Instance& instance);
+  bool might_be_cache(uint64_t address) const;
   List walk_with_known_links(uint64_t head, uint32_t length, uint64_t chunk_bytes);
+  void take(const std::vector<uint64_t>& members);
   bool collect(const Cache& cache, bool report);
   void note_key(const std::vector<uint64_t>& members);
   void walk_fastbin(const Arena& arena, uint64_t bin);
@@ -77,6 +82,8 @@ class Collector {
   const std::vector<Instance>& instances_;
   Diagnostics& diagnostics_;
   CachedChunks result_;
+  bool strange_ = false;
+  uint64_t budget_;  // members that may still be taken: no core holds more chunks than that
 };
 
 std::optional<Collector::Cache> Collector::read_cache(uint64_t address) const {
@@ -118,7 +125,16 @@ AddressRange Collector::tls_window(const Thread& thread) const {
   return region != nullptr ? around.intersect(region->range) : AddressRange{};
 }
 
-std::map<int64_t, int> Collector::vote_for_offset(const Instance& instance) const {
+// A heap chunk of about the size of a thread cache, next to thread_arena, and yet of no shape known here.
+bool Collector::might_be_cache(uint64_t address) const {
+  if (address == 0 || address % kAlignment != 0 || dump_.find_module(Address{address}) != nullptr) return false;
+  uint64_t size_word = memory_.read_word(Address{address} - 8).value_or(0);
+  uint64_t size = chunk_size(size_word);
+  if ((size_word & kIsMmapped) != 0 || size < 0x200 || size > 0x1000 || size % kAlignment != 0) return false;
+  return (memory_.read_word(Address{address} - 8 + size).value_or(0) & kPrevInUse) != 0;
+}
+
+std::map<int64_t, int> Collector::vote_for_offset(const Instance& instance) {
   std::vector<uint64_t> states;
   for (const Arena& arena : instance.arenas) states.push_back(arena.state.value);
   std::ranges::sort(states);
@@ -134,6 +150,7 @@ std::map<int64_t, int> Collector::vote_for_offset(const Instance& instance) cons
         if (delta == 0 || !window.holds(slot, 8)) continue;
         auto cache = read_cache(window.word(slot));
         if (cache) votes[static_cast<int64_t>(slot - thread.thread_pointer.value)] += cache->empty() ? 1 : 4;
+        else strange_ |= might_be_cache(window.word(slot));
       }
     }
   }
@@ -152,6 +169,15 @@ List Collector::walk_with_known_links(uint64_t head, uint32_t length, uint64_t c
   return plain.intact ? plain : mangled;
 }
 
+void Collector::take(const std::vector<uint64_t>& members) {
+  size_t count = std::min<uint64_t>(members.size(), budget_);
+  result_.chunks.insert(result_.chunks.end(), members.begin(), members.begin() + static_cast<ptrdiff_t>(count));
+  budget_ -= count;
+  if (count < members.size()) {
+    diagnostics_.add("corrupt_tcache", "thread caches and fastbins list more chunks than the core can hold");
+  }
+}
+
 void Collector::note_key(const std::vector<uint64_t>& members) {
   if (members.size() < 2) return;
   auto key = memory_.read_word(Address{members.front()} + 8);
@@ -166,18 +192,19 @@ bool Collector::collect(const Cache& cache, bool report) {
   std::vector<uint64_t> members;
   for (uint32_t i = 0; i < cache.bins.size(); ++i) {
     const Cache::Bin& bin = cache.bins[i];
-    if (bin.head == 0) continue;
+    if (bin.head == 0 || members.size() > budget_) continue;
     List list = walk_with_known_links(bin.head, bin.length, i < kSmallBins ? bin_chunk_bytes(i) : 0);
     members.insert(members.end(), list.members.begin(), list.members.end());
     if (list.intact) continue;
     if (!report) return false;
     result_.lists_broken = true;
-    diagnostics_.add("corrupt_tcache",
+    bool absent = dump_.missing_bytes > 0 && memory_.read(Address{list.stopped_at}, 1).empty();
+    diagnostics_.add(absent ? "incomplete_tcache" : "corrupt_tcache",
                      fmt::format("thread cache at {:#x}: the list of {}-byte chunks breaks off at {:#x}, after {} of {}",
                                  cache.address, bin_chunk_bytes(i), list.stopped_at, list.members.size(), bin.length));
   }
   note_key(members);
-  result_.chunks.insert(result_.chunks.end(), members.begin(), members.end());
+  take(members);
   result_.structs.push_back(cache.address);
   result_.shape = cache.shape;
   return true;
@@ -217,7 +244,7 @@ std::optional<std::vector<uint64_t>> Collector::fastbin_members(uint64_t head, u
   std::vector<uint64_t> members;
   uint64_t chunk = head;
   uint64_t tortoise = 0;  // Brent: a member remembered at every power of two; meeting it again is a cycle
-  while (chunk != 0 && members.size() < kMaxFastChunks) {
+  while (chunk != 0 && members.size() <= budget_) {
     if ((members.size() & (members.size() - 1)) == 0) tortoise = members.empty() ? 0 : chunk;
     auto size_word = chunk % kAlignment == 0 ? memory_.read_word(Address{chunk} + 8) : std::nullopt;
     auto link = memory_.read_word(Address{chunk} + kHeaderBytes);
@@ -248,7 +275,7 @@ void Collector::walk_fastbin(const Arena& arena, uint64_t bin) {
     members = fastbin_members(head, bin, !first, broken);
     if (members) result_.mangled = !first;
   }
-  if (members) result_.chunks.insert(result_.chunks.end(), members->begin(), members->end());
+  if (members) take(*members);
   if (broken || !members) {
     diagnostics_.add("corrupt_fastbin",
                      fmt::format("arena {:#x}: the fastbin of {}-byte chunks that begins at {:#x} is no list",
@@ -270,6 +297,7 @@ CachedChunks Collector::finish() {
     std::ranges::sort(*list);
     list->erase(std::ranges::unique(*list).begin(), list->end());
   }
+  result_.unknown_shape = strange_ && result_.structs.empty();
   return std::move(result_);
 }
 

@@ -51,6 +51,7 @@ struct CachedChunks {
   std::vector<uint64_t> keys;     // what cached chunks have at user+8: one value since 2.34, one per thread in 2.29–2.33
   bool lists_broken = false;      // some members were not reached: the key decides about those
   std::optional<TcacheShape> shape;
+  bool unknown_shape = false;  // a thread points to what may be a cache of a shape not known here
 };
 
 // `orphans`: user addresses of chunks that look like caches (Survey::thread_caches), to be proven here.

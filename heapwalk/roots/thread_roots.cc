@@ -51,9 +51,7 @@ class ThreadRoots {
     AddressRange block = AddressRange::of(thread_.thread_pointer, control_block_bytes);
     if (!thread_.stack_mapping.empty() && thread_.stack_mapping.contains(thread_.thread_pointer))
       block = block.intersect(thread_.stack_mapping);
-    add_tls_words(block, [&](Address) {
-      return Place{block, "thread control block", "thread control block", {}};
-    });
+    add_tls_words(block, [&](Address) { return Place{block, "thread control block", "thread control block", {}}; });
     tls_ranges_.push_back(block);
   }
 
@@ -120,7 +118,8 @@ class ThreadRoots {
               variable->name, variable->name, variable->source};
     if (const Symbol* symbol = module.symbols.find_tls(offset)) {
       std::string name = demangle(symbol->name);
-      return {AddressRange::of(block.begin + symbol->link_address, symbol->size_bytes).intersect(block), name, name, {}};
+      return {
+          AddressRange::of(block.begin + symbol->link_address, symbol->size_bytes).intersect(block), name, name, {}};
     }
     return {AddressRange::of(word, 8), fmt::format("{} TLS+{:#x}", module.name, offset), module.name + " TLS", {}};
   }

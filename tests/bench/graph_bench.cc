@@ -7,6 +7,7 @@
 #include <benchmark/benchmark.h>
 
 #include <malloc.h>
+#include <time.h>
 
 #include <algorithm>
 #include <atomic>
@@ -29,6 +30,12 @@ uint64_t anonymous_bytes() {
     if (line.starts_with("RssAnon:")) return std::stoull(line.substr(8)) * 1024;
   }
   return 0;
+}
+
+double cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
 class PeakSampler {
@@ -59,7 +66,9 @@ void run_chain(benchmark::State& state, HeapShape shape, uint32_t allocations, b
     auto began = std::chrono::steady_clock::now();
     auto stage = [&](const char* name, auto&& work) {
       auto start = std::chrono::steady_clock::now();
+      double cpu = cpu_seconds();
       auto result = work();
+      state.counters[std::string(name) + "_cpu"] = cpu_seconds() - cpu;
       std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
       uint64_t stage_peak = sampler.take();
       peak = std::max(peak, stage_peak);

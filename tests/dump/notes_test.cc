@@ -94,6 +94,32 @@ TEST(Notes, VectorRegistersWithUpperHalves) {
   EXPECT_EQ(dump.threads[1].register_value("xmm0[0]"), 5U);
 }
 
+// Intel's and AMD's layouts of the AVX-512 components differ; the size of the area tells.
+TEST(Notes, Avx512RegistersOfBothVendors) {
+  struct Area {
+    size_t size, zmm_upper, zmm_new;
+  };
+  for (Area area : {Area{2696, 1152, 1664}, Area{2432, 896, 1408}}) {
+    std::vector<std::byte> state(area.size);
+    auto put = [&](size_t at, uint64_t value) { std::memcpy(state.data() + at, &value, 8); };
+    put(512, 0b11100110);  // XSTATE_BV: SSE, AVX, opmask, both ZMM components
+    put(area.zmm_upper + 8, 100);
+    put(area.zmm_upper + 4 * 8, 101);
+    put(area.zmm_new, 102);
+    put(area.zmm_new + 15 * 64 + 7 * 8, 103);
+    CoreBuilder core;
+    core.map(0x10000, 0x1000).thread({.sp = 0x10800}).note("LINUX", 0x202, state);
+    CoreDump dump = core.open();
+    ASSERT_EQ(dump.threads.size(), 1U);
+    const Thread& thread = dump.threads[0];
+    EXPECT_EQ(thread.vector_registers.size(), 32U + 32 + 64 + 128);
+    EXPECT_EQ(thread.register_value("zmm0[5]"), 100U);
+    EXPECT_EQ(thread.register_value("zmm1[4]"), 101U);
+    EXPECT_EQ(thread.register_value("zmm16[0]"), 102U);
+    EXPECT_EQ(thread.register_value("zmm31[7]"), 103U);
+  }
+}
+
 TEST(Notes, Aarch64) {
   CoreBuilder core;
   core.architecture(Architecture::aarch64).map(0x10000, 0x1000);

@@ -171,6 +171,15 @@ TEST(DeadStacks, ADamagedListIsLeftAlone) {
   EXPECT_TRUE(dump.dead_stacks.empty());
 }
 
+TEST(DeadStacks, AListOfSomethingElseIsLeftAlone) {
+  Fixture fixture;
+  constexpr uint64_t list = CoreBuilder::kPthreadList;
+  uint64_t dead = fixture.core.pthread_block(0x7f0000100000, kBlockSize, kGuard, 0);
+  fixture.core.ring({fixture.thread_pointer + list, kHeap + 0x100, kHeap + 0x200, dead + list});
+  CoreDump dump = fixture.open(kMainStack + 0x1000, kBlock + 0x8000);
+  EXPECT_TRUE(dump.dead_stacks.empty());
+}
+
 TEST(DeadStacks, AnEndlessListEnds) {
   Fixture fixture;
   constexpr uint64_t list = CoreBuilder::kPthreadList;

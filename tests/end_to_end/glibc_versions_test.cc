@@ -91,7 +91,7 @@ TEST_P(GlibcVersionsTest, live_set_is_exact) {
   EXPECT_TRUE(difference.exact()) << difference.text();
   EXPECT_EQ(accounting_violation(heap), "");
   EXPECT_EQ(heap.unexplained_bytes(), 0u);
-  if (!test_case.version.empty()) EXPECT_EQ(heap.decoder->facts().version, test_case.version);
+  EXPECT_TRUE(heap.decoder->facts().version.starts_with(test_case.version)) << heap.decoder->facts().version;
   for (const Diagnostic& diagnostic : heap.diagnostics.all()) ADD_FAILURE() << diagnostic.code << ": " << diagnostic.text;
 }
 

@@ -75,7 +75,7 @@ TEST(Layering, ReportNeverTouchesTargetMemory) {
 
 TEST(Layering, EachLibraryHasOneDoor) {
   struct Door {
-    std::string headers;         // regular expression
+    std::string headers;  // regular expression
     std::set<std::string> files;
   };
   const std::vector<Door> doors = {

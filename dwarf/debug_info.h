@@ -1,0 +1,82 @@
+// The DWARF of one image, through LLVM's building blocks: for the .cc files of this folder only.
+//
+//     ElfImage ─ sections, expanded once ─► DebugSections ─► one DWARFContext per worker ─► units ─► DIEs, one at a time
+//
+// LLVM keeps 24 bytes for every debugging entry of a unit once it is asked for a tree, and a client cannot make it forget
+// them (1 GB for a 380 MB .debug_info). So trees are never asked for: an entry is decoded where it stands, looked at
+// and dropped, and whoever needs parents keeps a stack of offsets. A context is for one thread; the sections are shared.
+//
+// Source: DWARF 5, chapters 2 and 7; LLVM 19, DWARFDebugInfoEntry::extractFast.
+#pragma once
+
+#include <llvm/DebugInfo/DWARF/DWARFContext.h>
+#include <llvm/DebugInfo/DWARF/DWARFDebugInfoEntry.h>
+#include <llvm/DebugInfo/DWARF/DWARFDie.h>
+#include <llvm/DebugInfo/DWARF/DWARFFormValue.h>
+#include <llvm/DebugInfo/DWARF/DWARFUnit.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dump/base/diagnostics.h"
+#include "dump/elf_image.h"
+#include "dump/module.h"
+
+namespace heapwalk {
+
+class DebugSections {
+ public:
+  // The .debug_* sections of the module's own file, or of its separate debug file when that is where they are. Sections
+  // that cannot be read are counted as "damaged_debug_info"; dwz's shared files are "dwz_debug_info".
+  static DebugSections load(const Module& module, size_t threads, Diagnostics& diagnostics);
+
+  bool empty() const { return get("debug_info").empty(); }
+  Bytes get(std::string_view name_without_dot) const;
+  const std::string& path() const { return path_; }  // of the file, for messages
+
+  // A new context over the sections; this object outlives it. What LLVM warns of is counted in `damage`.
+  std::unique_ptr<llvm::DWARFContext> make_context(uint64_t& damage) const;
+
+ private:
+  std::string path_;
+  std::map<std::string, SectionData, std::less<>> sections_;
+};
+
+// One debugging information entry, decoded where it stands. Holds no tree.
+class Die {
+ public:
+  // The entry at *offset in the unit; moves *offset past it. False at the unit's end or when it cannot be decoded. A null
+  // entry, which ends a list of children, has the tag DW_TAG_null.
+  bool read(llvm::DWARFUnit& unit, uint64_t& offset);
+
+  llvm::DWARFUnit& unit() const { return *unit_; }
+  uint64_t offset() const { return entry_.getOffset(); }
+  uint64_t end() const { return end_; }  // of the entry itself: its children or its sibling follow
+  llvm::dwarf::Tag tag() const { return entry_.getTag(); }
+  bool has_children() const { return entry_.hasChildren(); }
+
+  std::optional<llvm::DWARFFormValue> find(llvm::dwarf::Attribute attribute) const;
+  std::string_view string(llvm::dwarf::Attribute attribute) const;  // empty when absent or unreadable
+  std::optional<uint64_t> number(llvm::dwarf::Attribute attribute) const;
+  bool flag(llvm::dwarf::Attribute attribute) const;
+  // The entry that a reference attribute names, in this unit or another one of .debug_info.
+  std::optional<Die> reference(llvm::dwarf::Attribute attribute) const;
+  // DW_AT_sibling, when it leads forward inside the unit.
+  std::optional<uint64_t> sibling() const;
+
+ private:
+  llvm::DWARFUnit* unit_ = nullptr;
+  llvm::DWARFDebugInfoEntry entry_;
+  uint64_t end_ = 0;
+};
+
+// Reads the unit's own entry and with it the bases of its string and address tables. False for units that hold nothing
+// that can be read: damaged ones, and skeletons whose entries are in a .dwo file (then `is_skeleton` is set).
+bool open_unit(llvm::DWARFUnit& unit, Die& unit_die, bool& is_skeleton);
+
+}  // namespace heapwalk

@@ -1,0 +1,38 @@
+// The file names of one unit's line table, without its lines.
+//
+// A declaration says "file 3, line 12", and only the header of the line number program says which file is number 3.
+// Source: DWARF 5 §6.2.4; DWARF 2–4 §6.2.4.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dwarf/debug_info.h"
+
+namespace heapwalk {
+
+class LineFiles {
+ public:
+  // The table at `offset` of .debug_line (the unit's DW_AT_stmt_list). A damaged one yields the files before the damage.
+  LineFiles(const DebugSections& sections, uint64_t offset, std::string_view compilation_directory);
+
+  // "src/cache.cc": relative to the compilation directory where the file lies below it. Empty for an unknown index.
+  std::string path(uint64_t index) const;
+
+ private:
+  struct File {
+    std::string_view name;
+    uint64_t directory = 0;
+  };
+  void read_version_5(const DebugSections& sections, class LineReader& reader);
+  void read_version_4(class LineReader& reader);
+
+  std::string_view compilation_directory_;
+  uint64_t first_index_ = 1;  // of files_; DWARF 5 counts from 0
+  std::vector<std::string_view> directories_;
+  std::vector<File> files_;
+};
+
+}  // namespace heapwalk
