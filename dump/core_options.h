@@ -8,10 +8,10 @@
 namespace heapwalk {
 
 struct CoreOptions {
-  std::string binary;                   // the user's BINARY; empty: found through the core
-  std::string sysroot;                  // prefix for the paths of the core's file table
-  std::vector<std::string> debug_dirs;  // searched before /usr/lib/debug
-  bool force = false;                   // accept a BINARY whose build id differs
+  std::string binary = {};                   // the user's BINARY; empty: found through the core
+  std::string sysroot = {};                  // prefix for the paths of the core's file table
+  std::vector<std::string> debug_dirs = {};  // searched before /usr/lib/debug
+  bool force = false;                        // accept a BINARY whose build id differs
   size_t threads = 1;
 };
 

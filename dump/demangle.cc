@@ -167,9 +167,9 @@ std::string demangle_function(std::string_view name) {
   const std::string text(name);  // what is parsed borrows from it
   llvm::ItaniumPartialDemangler parsed;
   if (parsed.partialDemangle(text.c_str()) || !parsed.isFunction()) return demangle(name);
-  auto take = [](char* text) {
-    std::string result = text == nullptr ? "" : text;
-    std::free(text);
+  auto take = [](char* part) {
+    std::string result = part == nullptr ? "" : part;
+    std::free(part);
     return result;
   };
   std::string context = take(parsed.getFunctionDeclContextName(nullptr, nullptr));

@@ -40,7 +40,8 @@ void add_segment(Module& module, const ElfSegment& segment, AddressRange relro, 
   Address begin = module.to_runtime(segment.link_address);
   AddressRange exact = AddressRange::of(begin, segment.memory_size);
   AddressRange from_file = AddressRange::of(begin, std::min(segment.file_size, segment.memory_size));
-  if (exact.empty()) return;
+  constexpr uint64_t kMaxSegmentBytes = uint64_t{1} << 40;
+  if (exact.empty() || exact.size_bytes() > kMaxSegmentBytes) return;
   AddressRange whole{exact.begin.align_down(page_size), exact.end.align_up(page_size)};
   if (whole.empty()) return;
   uint64_t file_offset = segment.offset - (begin - whole.begin);

@@ -3,6 +3,7 @@
 // Separate debug files are ours to find, so that libdwfl never searches the disk or asks a server.
 #include "dwarf/unwinder.h"
 
+#include <elf.h>
 #include <elfutils/libdwfl.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -30,6 +31,8 @@ struct Unwinder::State {
   std::vector<Frame>* frames = nullptr;  // of that thread
   size_t max_frames = 0;
   size_t broken_stacks = 0;
+  Elf64_Ehdr machine{};  // an ELF file of one header: tells libdwfl the architecture, even where no module has a file
+  Elf* machine_elf = nullptr;
   std::vector<Reported> reported;  // libdwfl's user data of each module; reserved once, so that elements stay put
 
   State() = default;
@@ -37,6 +40,7 @@ struct Unwinder::State {
   State& operator=(const State&) = delete;
   ~State() {
     if (dwfl != nullptr) dwfl_end(dwfl);
+    if (machine_elf != nullptr) elf_end(machine_elf);
   }
 };
 
@@ -69,6 +73,21 @@ int find_debuginfo(Dwfl_Module*, void** userdata, const char*, Dwarf_Addr, const
   const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
   if (fd >= 0) *debuginfo_file_name = ::strdup(path);
   return fd;
+}
+
+Elf64_Ehdr machine_header(Architecture architecture) {
+  Elf64_Ehdr header{};
+  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+  header.e_ident[EI_CLASS] = ELFCLASS64;
+  header.e_ident[EI_DATA] = ELFDATA2LSB;
+  header.e_ident[EI_VERSION] = EV_CURRENT;
+  header.e_type = ET_EXEC;
+  header.e_machine = architecture == Architecture::x86_64 ? EM_X86_64 : EM_AARCH64;
+  header.e_version = EV_CURRENT;
+  header.e_ehsize = sizeof header;
+  header.e_phentsize = sizeof(Elf64_Phdr);
+  header.e_shentsize = sizeof(Elf64_Shdr);
+  return header;
 }
 
 const Dwfl_Callbacks kModuleCallbacks = {.find_elf = find_elf,
@@ -122,9 +141,11 @@ struct UnwinderCallbacks {
     const bool x86 = state.dump->process.architecture == Architecture::x86_64;
     Dwarf_Word sp = 0;
     if (dwfl_frame_reg(frame, x86 ? kStackPointerX86 : kStackPointerArm, &sp) != 0) return DWARF_CB_ABORT;
-    const bool interrupted = is_activation && !state.frames->empty();
-    if (interrupted) state.frames->back().signal_frame = true;
+    // libdwfl calls both the kernel's trampoline and the interrupted frame above it activations.
+    const bool is_innermost = state.frames->empty();
+    const bool is_interrupted = !is_innermost && state.frames->back().signal_frame;
     state.frames->push_back(named_frame(*state.dump, Address{pc}, Address{sp}, is_activation));
+    state.frames->back().signal_frame = is_activation && !is_innermost && !is_interrupted;
     return state.frames->size() < state.max_frames ? DWARF_CB_OK : DWARF_CB_ABORT;
   }
 
@@ -181,7 +202,9 @@ Result<Unwinder> Unwinder::create(const CoreDump& dump) {
   for (const Module& module : dump.modules) UnwinderCallbacks::report_module(*state, module);
   if (dwfl_report_end(state->dwfl, nullptr, nullptr) != 0)
     return fail("{}: unwinding: modules: libdwfl: {}", dump.path, dwfl_errmsg(-1));
-  if (!dwfl_attach_state(state->dwfl, nullptr, kAnyThread, &UnwinderCallbacks::kCallbacks, state.get()))
+  state->machine = machine_header(dump.process.architecture);
+  state->machine_elf = elf_memory(reinterpret_cast<char*>(&state->machine), sizeof state->machine);
+  if (!dwfl_attach_state(state->dwfl, state->machine_elf, kAnyThread, &UnwinderCallbacks::kCallbacks, state.get()))
     return fail("{}: unwinding: libdwfl: {}", dump.path, dwfl_errmsg(-1));
   return Unwinder(std::move(state));
 }

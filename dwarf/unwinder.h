@@ -14,9 +14,9 @@ namespace heapwalk {
 
 struct Frame {
   Address pc;
-  Address cfa_or_sp;     // the stack pointer in this frame: its lowest stack address
-  std::string function;  // demangled; empty when no symbol covers the pc
-  bool signal_frame = false;
+  Address cfa_or_sp;          // the stack pointer in this frame: its lowest stack address
+  std::string function;       // demangled; empty when no symbol covers the pc
+  bool signal_frame = false;  // the kernel's trampoline: the next frame was interrupted
 };
 
 class Unwinder {

@@ -117,10 +117,11 @@ SuspectRow describe_leak(const Analysis& analysis, const LeakRow& leak) {
   row.name = row.type = leak.type;
   row.retained_bytes = leak.bytes;
   row.retained_objects = leak.objects;
-  const std::string roots = leak.roots == 1 ? fmt::format("one leaked {} at {:#x}", leak.type, leak.example.value)
-                                            : fmt::format("{} leaked {}, the first at {:#x},", count_text(leak.roots),
-                                                          leak.type, leak.example.value);
-  row.text = fmt::format("{}: no reference leads to {}", roots, holding_text(analysis, leak.bytes, leak.objects));
+  const std::string what = leak.roots == 0   ? std::string("memory shared by several leaks")
+                           : leak.roots == 1 ? fmt::format("one leaked {} at {:#x}", leak.type, leak.example.value)
+                                             : fmt::format("{} leaked {} (for example {:#x})", count_text(leak.roots),
+                                                           leak.type, leak.example.value);
+  row.text = fmt::format("{}: nothing refers to {}", what, holding_text(analysis, leak.bytes, leak.objects));
   return row;
 }
 

@@ -22,7 +22,7 @@ void print_threads(const CoreDump& dump, uint64_t limit, Output& output, const T
 
 std::string debug_info_text(const Module& module) {
   if (module.file_path.empty()) return "file missing";
-  if (!module.debug_file_path.empty()) return "debug file " + module.debug_file_path;
+  if (!module.debug_file_path.empty()) return "symbols, debug file";
   return module.symbols.empty() ? "no symbols" : "symbols";
 }
 
@@ -52,8 +52,8 @@ void write_text_info(const DocumentRequest& request, Output& output) {
   for (const auto& decoder : request.analysis.decoders) {
     const AllocatorFacts& facts = decoder->facts();
     print_wrapped(output,
-                  fmt::format("{}{}{}: {} regions ({})", facts.name, facts.version.empty() ? "" : " ",
-                              facts.version, decoder->regions().size(), facts.evidence),
+                  fmt::format("{}{}{}: {} regions ({})", facts.name, facts.version.empty() ? "" : " ", facts.version,
+                              decoder->regions().size(), facts.evidence),
                   2, 4);
   }
   print_threads(dump, limit, output, style);

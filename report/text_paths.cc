@@ -45,7 +45,7 @@ std::string step_text(const PathStep& step) {
 }
 
 void print_path_line(Output& output, std::span<const PathStep> path) {
-  if (path.empty()) return;
+  if (path.size() < 2) return;  // the sentence above has named the root
   std::string line;
   for (size_t i = 0; i < path.size(); ++i) {
     if (i > 0) line += " → ";

@@ -19,6 +19,9 @@ give_up() {
   exit 1
 }
 
+# Tests run side by side: one fetches, the others wait for it.
+exec 9>"$dir.lock"
+flock 9
 if [ -e "$dir/done" ]; then
   echo "$dir/root"
   exit 0

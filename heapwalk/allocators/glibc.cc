@@ -87,7 +87,7 @@ void GlibcDecoder::walk_run(const GlibcRegion& region, ChunkRun run, AllocationS
     uint64_t next = chunk + size;
     Address user{chunk + glibc::kHeaderBytes};
     if (chunk == region.top || next == region.region.range.end.value) {
-      if (size > glibc::kHeaderBytes) sink.add(user, size - glibc::kHeaderBytes, AllocationState::top);
+      if (run.end > user.value) sink.add(user, run.end - user.value, AllocationState::top);
       return;
     }
     if (size <= glibc::kFencepostBytes) {  // a fencepost, or the zero that ends a thread arena's heap
@@ -124,8 +124,10 @@ void GlibcDecoder::walk(size_t index, AllocationSink& sink, Diagnostics& diagnos
     return;
   }
   for (ChunkRun run : region.runs) {
-    if (region.is_main) walk_run<true>(region, run, sink, diagnostics);
-    else walk_run<false>(region, run, sink, diagnostics);
+    if (region.is_main)
+      walk_run<true>(region, run, sink, diagnostics);
+    else
+      walk_run<false>(region, run, sink, diagnostics);
   }
   sink.add_unexplained(region.unexplained_bytes);
 }

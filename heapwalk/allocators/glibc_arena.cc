@@ -14,30 +14,34 @@ constexpr uint64_t kNextAfterBins = 0x800;
 constexpr uint64_t kSystemMemAfterBins = 0x818;
 constexpr uint64_t kEndAfterBins = 0x828;  // of malloc_state
 constexpr std::array<uint64_t, 3> kStartToBins = {0x70, 0x18, 0x68};
-constexpr uint64_t kNoncontiguous = 2;       // in malloc_state.flags
-constexpr int kEnoughBins = kBins - 7;       // a crash in the middle of an unlink leaves a list open
+constexpr uint64_t kNoncontiguous = 2;  // in malloc_state.flags
+constexpr int kEnoughBins = kBins - 7;  // a crash in the middle of an unlink leaves a list open
 constexpr size_t kMaxArenas = 1 << 16;
 constexpr size_t kMaxHeaps = 1 << 20;
 constexpr uint64_t kLargestHeapInfo = 0x40;
 constexpr uint64_t kSmallestHeapMax = 1 << 20;
 constexpr uint64_t kLargestHeapMax = uint64_t{1} << 32;
 
-bool closed_bin(const AddressSpace& memory, Address slot, uint64_t fd, uint64_t bk) {
+// With `trust_absent`, a member that the core has lost is taken to point back.
+bool closed_bin(const AddressSpace& memory, Address slot, uint64_t fd, uint64_t bk, bool trust_absent = false) {
   uint64_t bin = slot.value - kHeaderBytes;
   if (fd == bin && bk == bin) return true;
   if (fd == 0 || bk == 0 || fd % 8 != 0 || bk % 8 != 0) return false;
-  return memory.read_word(Address{fd} + 24) == bin && memory.read_word(Address{bk} + 16) == bin;
+  uint64_t absent = trust_absent ? bin : 0;
+  return memory.read_word(Address{fd} + 24).value_or(absent) == bin &&
+         memory.read_word(Address{bk} + 16).value_or(absent) == bin;
 }
 
 // The struct start that the ring of arenas agrees with, and the ring's other members. Empty when it does not close.
-std::vector<Address> ring_from(const AddressSpace& memory, Address start, uint64_t start_to_bins) {
+std::vector<Address> ring_from(const CoreDump& dump, Address start, uint64_t start_to_bins) {
   std::vector<Address> ring{start};
   std::unordered_set<uint64_t> seen{start.value};
   while (ring.size() < kMaxArenas) {
-    std::optional<Address> next = memory.read_pointer(ring.back() + start_to_bins + kNextAfterBins);
+    std::optional<Address> next = dump.memory.read_pointer(ring.back() + start_to_bins + kNextAfterBins);
     if (!next) break;
     if (*next == start) return ring;
-    if (!seen.insert(next->value).second || closed_bins(memory, *next + start_to_bins) < kEnoughBins) break;
+    bool is_new = seen.insert(next->value).second;
+    if (!is_new || closed_bins(dump.memory, *next + start_to_bins, dump.missing_bytes > 0) < kEnoughBins) break;
     ring.push_back(*next);
   }
   ring.front() = Address{};  // not closed: what was reached is still of use
@@ -64,7 +68,8 @@ struct HeapInfo {
 std::optional<HeapInfo> read_heap_info(const AddressSpace& memory, uint64_t heap, uint64_t heap_max) {
   auto info = memory.read<HeapInfo>(Address{heap});
   if (!info || info->size == 0 || info->size % kPageBytes != 0 || info->size > heap_max) return std::nullopt;
-  if (info->committed < info->size || info->committed > heap_max || info->prev % kSmallestHeapMax != 0) return std::nullopt;
+  if (info->committed < info->size || info->committed > heap_max || info->prev % kSmallestHeapMax != 0)
+    return std::nullopt;
   return info;
 }
 
@@ -122,7 +127,7 @@ std::optional<Instance> instance_at(const CoreDump& dump, Address bins, Diagnost
   std::vector<Address> ring;
   bool closed = false;
   for (uint64_t candidate : kStartToBins) {
-    std::vector<Address> found = ring_from(dump.memory, bins - candidate, candidate);
+    std::vector<Address> found = ring_from(dump, bins - candidate, candidate);
     closed = found.front().value != 0;
     if (closed || found.size() > ring.size()) {
       ring = std::move(found);
@@ -190,7 +195,9 @@ bool is_libc(std::string_view name) {
   return name.starts_with("libc.so") || (name.starts_with("libc-") && name.find(".so") != std::string_view::npos);
 }
 
-std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+std::string_view base_name(std::string_view path) {
+  return path.substr(path.rfind('/') + 1);
+}
 
 std::vector<AddressRange> writable_ranges(const Module& module) {
   std::vector<AddressRange> ranges;
@@ -222,8 +229,9 @@ void search_module(const CoreDump& dump, const Module& module, bool use_symbols,
   if (use_symbols) {
     if (auto symbol = module.symbol_range("main_arena")) {
       for (uint64_t start_to_bins : kStartToBins) {
-        if (closed_bins(dump.memory, symbol->begin + start_to_bins) < kEnoughBins) continue;
-        if (auto instance = instance_at(dump, symbol->begin + start_to_bins, diagnostics)) {
+        Address bins = symbol->begin + start_to_bins;
+        if (closed_bins(dump.memory, bins, dump.missing_bytes > 0) < kEnoughBins) continue;
+        if (auto instance = instance_at(dump, bins, diagnostics)) {
           instance->by_symbol = true;
           instance->place = module.name;
           instances.push_back(std::move(*instance));
@@ -244,12 +252,12 @@ void search_module(const CoreDump& dump, const Module& module, bool use_symbols,
 
 }  // namespace
 
-int closed_bins(const AddressSpace& memory, Address bins) {
+int closed_bins(const AddressSpace& memory, Address bins, bool trust_absent) {
   Bytes bytes = memory.read_exactly(bins, kBins * 16);
   int closed = 0;
   for (size_t i = 0; i < bytes.size() / 16; ++i) {
     const std::byte* pair = bytes.data() + i * 16;
-    closed += closed_bin(memory, bins + i * 16, load<uint64_t>(pair), load<uint64_t>(pair + 8));
+    closed += closed_bin(memory, bins + i * 16, load<uint64_t>(pair), load<uint64_t>(pair + 8), trust_absent);
   }
   return closed;
 }
@@ -287,7 +295,7 @@ std::vector<Arena> find_orphan_arenas(const CoreDump& dump) {
       if (!info || info->prev != 0 || info->arena - at.value > kLargestHeapInfo) continue;
       for (uint64_t start_to_bins : kStartToBins) {
         Address state{info->arena};
-        if (closed_bins(dump.memory, state + start_to_bins) < kEnoughBins) continue;
+        if (closed_bins(dump.memory, state + start_to_bins, dump.missing_bytes > 0) < kEnoughBins) continue;
         Arena arena = read_arena(dump.memory, state, start_to_bins, false);
         Diagnostics ignored;  // the chain may lead into what the core has lost
         read_heaps(dump.memory, arena, ignored);

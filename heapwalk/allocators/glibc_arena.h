@@ -42,8 +42,8 @@ struct Instance {
 };
 
 constexpr int kBins = 127;
-// How many of the 127 bins at `bins` are closed lists.
-int closed_bins(const AddressSpace& memory, Address bins);
+// How many of the 127 bins at `bins` are closed lists; with `trust_absent`, as far as the core has their members.
+int closed_bins(const AddressSpace& memory, Address bins, bool trust_absent = false);
 
 std::vector<Instance> find_instances(const CoreDump& dump, bool use_symbols, Diagnostics& diagnostics);
 

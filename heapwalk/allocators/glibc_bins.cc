@@ -60,8 +60,8 @@ void check_bins(const CoreDump& dump, const std::vector<Instance>& instances, st
         if (error.what == nullptr) continue;
         bool truncated = dump.missing_bytes > 0;
         diagnostics.add(truncated ? "incomplete_bin" : "corrupt_bin",
-                        fmt::format("arena {:#x}, bin {}: the free chunk {:#x} {}", arena.state.value, i + 1, error.chunk,
-                                    error.what));
+                        fmt::format("arena {:#x}, bin {}: the free chunk {:#x} {}", arena.state.value, i + 1,
+                                    error.chunk, error.what));
         break;
       }
     }

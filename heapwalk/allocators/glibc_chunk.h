@@ -25,9 +25,13 @@ constexpr uint64_t kFencepostBytes = 16;  // size of a fencepost chunk
 constexpr uint64_t kMinimumChunk = 32;
 constexpr uint64_t kPageBytes = 4096;  // the smallest page size: every other one is a multiple
 
-constexpr uint64_t chunk_size(uint64_t size_word) { return size_word & ~kFlags; }
+constexpr uint64_t chunk_size(uint64_t size_word) {
+  return size_word & ~kFlags;
+}
 // What malloc_usable_size says of a chunk that is not mmapped: the next chunk's prev_size belongs to it.
-constexpr uint64_t usable_bytes(uint64_t size) { return size - 8; }
+constexpr uint64_t usable_bytes(uint64_t size) {
+  return size - 8;
+}
 
 // Bytes of the target that are all there, addressed by the target's addresses.
 struct Window {

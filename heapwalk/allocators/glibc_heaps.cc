@@ -18,7 +18,7 @@ class Builder {
   Builder(const CoreDump& dump, Diagnostics& diagnostics) : dump_(dump), diagnostics_(diagnostics) {}
 
   void add_thread_arena(const Arena& arena, size_t number);
-  void add_main_arena(const Arena& arena, const std::optional<MallocParameters>& parameters);
+  bool add_main_arena(const Arena& arena, const std::optional<MallocParameters>& parameters);
   void add_brk_heap();
   void scan_unclaimed(const std::vector<const Arena*>& scattered, bool arena_unknown);
   void check_parameters();
@@ -29,6 +29,7 @@ class Builder {
  private:
   void add_stretch(const Stretch& stretch, AddressRange range, const std::string& name, bool is_main, uint64_t top);
   void add_stretches(AddressRange range, uint64_t top);
+  std::optional<uint64_t> top_end(const Arena& arena);
   void scan_anonymous(AddressRange range, const std::vector<SurveyRules>& pieces, uint64_t least_chunks);
   void take_thread_caches(const Survey& survey);
   std::vector<AddressRange> unclaimed_memory() const;
@@ -82,7 +83,9 @@ void Builder::add_thread_arena(const Arena& arena, size_t number) {
     uint64_t first = heap.begin.value + arena.heap_info_bytes;
     if (heap.contains(arena.state)) first = (arena.state + arena.state_bytes).align_up(kAlignment).value;
     std::string name = fmt::format("arena {}, heap {}", number, i + 1);
-    SurveyRules rules{.is_main = false, .top = heap.contains(arena.top) ? arena.top.value : 0, .limit = heap.end.value,
+    SurveyRules rules{.is_main = false,
+                      .top = heap.contains(arena.top) ? arena.top.value : 0,
+                      .limit = heap.end.value,
                       .what = fmt::format("{} ({:#x})", name, heap.begin.value)};
     Survey survey(Window::of(dump_.memory, heap), rules);
     Stretch stretch = survey.follow(first, diagnostics_);
@@ -108,23 +111,46 @@ void Builder::add_stretches(AddressRange range, uint64_t top) {
   take_thread_caches(survey);
 }
 
-void Builder::add_main_arena(const Arena& arena, const std::optional<MallocParameters>& parameters) {
-  if (!arena.top) return;
+// The end of the top chunk, when its header is there and possible.
+std::optional<uint64_t> Builder::top_end(const Arena& arena) {
+  const Mapping* mapping = dump_.find_mapping(arena.top);
   auto top_word = dump_.memory.read_word(arena.top + 8);
-  if (!top_word) {
+  if (mapping == nullptr || !top_word) {
     diagnostics_.add("glibc_top_missing", fmt::format("main arena {:#x}: its top chunk {:#x} is not in the core",
                                                       arena.state.value, arena.top.value));
-    return;
+    return std::nullopt;
   }
-  uint64_t top_end = arena.top.value + chunk_size(*top_word);
-  if (arena.contiguous) {
-    uint64_t first = (Address{top_end} - arena.system_mem).align_up(kAlignment).value;
-    if (first <= arena.top.value) add_stretches({Address{first}, Address{top_end}}, arena.top.value);
-  } else if (parameters) {  // what brk gave before it was blocked
-    uint64_t first = Address{parameters->sbrk_base}.align_up(kAlignment).value;
-    const Mapping* mapping = dump_.find_mapping(Address{first});
-    if (mapping != nullptr) add_stretches({Address{first}, mapping->range.end}, arena.top.value);
+  uint64_t size = chunk_size(*top_word);
+  if (size % kAlignment == 0 && size >= kFencepostBytes && size <= mapping->range.end - arena.top) {
+    return arena.top.value + size;
   }
+  diagnostics_.add("corrupt_top",
+                   fmt::format("main arena {:#x}: its top chunk {:#x} has the impossible size word {:#x}",
+                               arena.state.value, arena.top.value, *top_word));
+  return std::nullopt;
+}
+
+// False when the arena does not say where its memory is.
+bool Builder::add_main_arena(const Arena& arena, const std::optional<MallocParameters>& parameters) {
+  if (!arena.top) return true;
+  auto end = top_end(arena);
+  uint64_t base = parameters ? Address{parameters->sbrk_base}.align_up(kAlignment).value : 0;
+  const Mapping* base_mapping = base == 0 ? nullptr : dump_.find_mapping(Address{base});
+  if (arena.contiguous && end) {
+    uint64_t first = (Address{*end} - arena.system_mem).align_up(kAlignment).value;
+    const Region* region = dump_.memory.find(Address{first});
+    if (first <= arena.top.value && region != nullptr && region->range.contains(arena.top)) {
+      add_stretches({Address{first}, Address{*end}}, arena.top.value);
+      return true;
+    }
+  }
+  // What brk gave: up to the top chunk, or (blocked since) as far as chains go.
+  bool holds_top = base_mapping != nullptr && base_mapping->range.contains(arena.top);
+  if (base_mapping != nullptr && (holds_top || !arena.contiguous)) {
+    add_stretches({Address{base}, holds_top && end ? Address{*end} : base_mapping->range.end}, arena.top.value);
+    return true;
+  }
+  return !arena.contiguous && end;
 }
 
 // The heap that grows from the end of the executable, when no arena says where it begins or ends.
@@ -156,8 +182,10 @@ std::vector<AddressRange> Builder::unclaimed_memory() const {
   std::vector<AddressRange> joined;
   for (const Mapping& mapping : dump_.mappings) {
     if (!mapping.writable || !(mapping.path.empty() || mapping.path.starts_with(kHugePages))) continue;
-    if (!joined.empty() && joined.back().end == mapping.range.begin) joined.back().end = mapping.range.end;
-    else joined.push_back(mapping.range);
+    if (!joined.empty() && joined.back().end == mapping.range.begin)
+      joined.back().end = mapping.range.end;
+    else
+      joined.push_back(mapping.range);
   }
   std::vector<AddressRange> taken = claimed();
   std::vector<AddressRange> free;
@@ -182,7 +210,8 @@ void Builder::scan_anonymous(AddressRange range, const std::vector<SurveyRules>&
   }
   for (uint64_t page = range.begin.align_up(kPageBytes).value; window.holds(page, kHeaderBytes);) {
     if (heaps.regions.size() >= kMaxRegions) {
-      diagnostics_.add("too_many_heap_regions", fmt::format("more than {} heap regions: the rest is left out", kMaxRegions));
+      diagnostics_.add("too_many_heap_regions",
+                       fmt::format("more than {} heap regions: the rest is left out", kMaxRegions));
       break;
     }
     if (auto chunk = mmapped_chunk_at(window, page, range.end.value)) {
@@ -252,7 +281,8 @@ Heaps find_heaps(const CoreDump& dump, const std::vector<Instance>& instances, b
   Builder builder(dump, diagnostics);
   std::vector<const Arena*> scattered;
   size_t arena_number = 0;
-  bool top_known = false;
+  bool main_known = true;
+  bool any_main = false;
   for (const Instance& instance : instances) {
     auto parameters = find_parameters(dump, instance, use_symbols);
     if (parameters) builder.heaps.parameters.push_back(*parameters);
@@ -261,13 +291,14 @@ Heaps find_heaps(const CoreDump& dump, const std::vector<Instance>& instances, b
         builder.add_thread_arena(arena, ++arena_number);
         continue;
       }
-      builder.add_main_arena(arena, parameters);
+      any_main = true;
+      main_known &= builder.add_main_arena(arena, parameters);
       if (!arena.contiguous) scattered.push_back(&arena);
-      top_known |= !arena.top || dump.memory.read_word(arena.top + 8).has_value();
     }
   }
-  if (!top_known) builder.add_brk_heap();
-  builder.scan_unclaimed(scattered, !top_known);
+  main_known &= any_main;
+  if (!main_known) builder.add_brk_heap();
+  builder.scan_unclaimed(scattered, !main_known);
   if (builder.heaps.parameters.size() == instances.size()) builder.check_parameters();
   return builder.finish();
 }

@@ -24,14 +24,14 @@ struct GlibcRegion {
   HeapRegion region;
   bool is_main = false;
   uint64_t top = 0;
-  std::vector<ChunkRun> runs;         // of a region of chunks
-  uint64_t unexplained_bytes = 0;     // gaps between runs and what a broken chain left over
+  std::vector<ChunkRun> runs;           // of a region of chunks
+  uint64_t unexplained_bytes = 0;       // gaps between runs and what a broken chain left over
   std::optional<MmappedChunk> mmapped;  // else: this one chunk
 };
 
 struct Heaps {
-  std::vector<GlibcRegion> regions;       // sorted, disjoint
-  std::vector<uint64_t> thread_caches;    // Survey::thread_caches of all regions
+  std::vector<GlibcRegion> regions;     // sorted, disjoint
+  std::vector<uint64_t> thread_caches;  // Survey::thread_caches of all regions
   std::vector<MallocParameters> parameters;
 };
 

@@ -43,8 +43,10 @@ class FileList {
     return after != heaps_.regions.begin() && std::prev(after)->region.range.contains(address);
   }
   void add(Address word) {
-    if (on_heap(word)) result_.words.push_back(word);
-    else result_.ranges.push_back(AddressRange::of(word, 8));
+    if (on_heap(word))
+      result_.words.push_back(word);
+    else
+      result_.ranges.push_back(AddressRange::of(word, 8));
   }
 
   const AddressSpace& memory_;
@@ -104,7 +106,8 @@ std::optional<Address> list_head_by_shape(const CoreDump& dump, const Module& li
       if (standard_files_from(dump, libc, Address{at}) != 3) continue;
       for (uint64_t word = at - kHeadDistance; word < at + kFileBytes + kHeadDistance; word += 8) {
         bool inside = word >= at && word < at + kFileBytes;
-        auto flags = !inside && window.holds(word, 8) ? dump.memory.read<uint32_t>(Address{window.word(word)}) : std::nullopt;
+        auto flags =
+            !inside && window.holds(word, 8) ? dump.memory.read<uint32_t>(Address{window.word(word)}) : std::nullopt;
         if (flags && *flags >> 16 == kMagic) return Address{word};
       }
     }
@@ -117,8 +120,10 @@ void join(std::vector<AddressRange>& ranges) {
   std::vector<AddressRange> joined;
   for (AddressRange range : ranges) {
     if (range.empty()) continue;
-    if (!joined.empty() && range.begin <= joined.back().end) joined.back().end = std::max(joined.back().end, range.end);
-    else joined.push_back(range);
+    if (!joined.empty() && range.begin <= joined.back().end)
+      joined.back().end = std::max(joined.back().end, range.end);
+    else
+      joined.push_back(range);
   }
   ranges = std::move(joined);
 }
@@ -132,7 +137,8 @@ PrivateWords find_private_words(const CoreDump& dump, const std::vector<Instance
   for (const Instance& instance : instances) {
     for (const Arena& arena : instance.arenas) {
       result.ranges.push_back(AddressRange::of(arena.state, arena.state_bytes));
-      for (AddressRange heap : arena.heaps) result.ranges.push_back(AddressRange::of(heap.begin, arena.heap_info_bytes));
+      for (AddressRange heap : arena.heaps)
+        result.ranges.push_back(AddressRange::of(heap.begin, arena.heap_info_bytes));
     }
     if (instance.module == nullptr) continue;
     FileList files(dump, *instance.module, heaps, result);

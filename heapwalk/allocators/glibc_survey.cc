@@ -41,12 +41,15 @@ Survey::Advance Survey::advance(uint64_t chunk) const {
   if (!window_.holds(chunk, kHeaderBytes)) return {};
   uint64_t size_word = window_.size_word(chunk);
   uint64_t size = chunk_size(size_word);
+  if (chunk == rules_.top) {  // its size may be damaged; that it is the last chunk is known
+    bool possible = size % kAlignment == 0 && size >= kFencepostBytes && size <= rules_.limit - chunk;
+    return {Step::end, possible ? chunk + size : rules_.limit};
+  }
   if ((size_word & kIsMmapped) != 0 || size % kAlignment != 0) return {};
   if (rules_.is_main && (size_word & kNonMainArena) != 0) return {};
   if (size < kMinimumChunk) return end_marker(chunk, size_word);
   if (size > rules_.limit - chunk) return {};
   uint64_t next = chunk + size;
-  if (chunk == rules_.top) return {Step::end, next};
   if (next == rules_.limit && rules_.top == 0) return {Step::end, next};  // the top chunk, as far as one can tell
   if (!window_.holds(next, kHeaderBytes)) {
     // A truncated core ends in the middle of the heap; the whole heap's end is no place for a chunk to end.

@@ -38,9 +38,9 @@ struct Stretch {  // memory of one arena without foreign bytes inside
 
 struct SurveyRules {
   bool is_main = true;
-  uint64_t top = 0;       // the arena's top chunk; 0 unknown
-  uint64_t limit = 0;     // where the memory ends (the bytes of a truncated core may end before)
-  std::string what;       // "main arena", for messages
+  uint64_t top = 0;    // the arena's top chunk; 0 unknown
+  uint64_t limit = 0;  // where the memory ends (the bytes of a truncated core may end before)
+  std::string what;    // "main arena", for messages
 };
 
 constexpr uint64_t kSplitBytes = uint64_t{64} << 20;

@@ -13,7 +13,9 @@ constexpr int64_t kNeighbourBytes = 0x40;       // between thread_arena and tcac
 constexpr uint32_t kSmallBins = 64;
 constexpr uint64_t kFastbins = 10;
 
-uint64_t bin_chunk_bytes(uint64_t bin) { return kMinimumChunk + bin * kAlignment; }
+uint64_t bin_chunk_bytes(uint64_t bin) {
+  return kMinimumChunk + bin * kAlignment;
+}
 
 struct List {
   std::vector<uint64_t> members;
@@ -63,7 +65,9 @@ class Collector {
       uint32_t length = 0;
     };
     std::vector<Bin> bins;
-    bool empty() const { return std::ranges::all_of(bins, [](const Bin& bin) { return bin.head == 0; }); }
+    bool empty() const {
+      return std::ranges::all_of(bins, [](const Bin& bin) { return bin.head == 0; });
+    }
   };
 
   std::optional<Cache> read_cache(uint64_t address) const;
@@ -149,8 +153,10 @@ std::map<int64_t, int> Collector::vote_for_offset(const Instance& instance) {
         uint64_t slot = at + static_cast<uint64_t>(delta);
         if (delta == 0 || !window.holds(slot, 8)) continue;
         auto cache = read_cache(window.word(slot));
-        if (cache) votes[static_cast<int64_t>(slot - thread.thread_pointer.value)] += cache->empty() ? 1 : 4;
-        else strange_ |= might_be_cache(window.word(slot));
+        if (cache)
+          votes[static_cast<int64_t>(slot - thread.thread_pointer.value)] += cache->empty() ? 1 : 4;
+        else
+          strange_ |= might_be_cache(window.word(slot));
       }
     }
   }
@@ -199,9 +205,10 @@ bool Collector::collect(const Cache& cache, bool report) {
     if (!report) return false;
     result_.lists_broken = true;
     bool absent = dump_.missing_bytes > 0 && memory_.read(Address{list.stopped_at}, 1).empty();
-    diagnostics_.add(absent ? "incomplete_tcache" : "corrupt_tcache",
-                     fmt::format("thread cache at {:#x}: the list of {}-byte chunks breaks off at {:#x}, after {} of {}",
-                                 cache.address, bin_chunk_bytes(i), list.stopped_at, list.members.size(), bin.length));
+    diagnostics_.add(
+        absent ? "incomplete_tcache" : "corrupt_tcache",
+        fmt::format("thread cache at {:#x}: the list of {}-byte chunks breaks off at {:#x}, after {} of {}",
+                    cache.address, bin_chunk_bytes(i), list.stopped_at, list.members.size(), bin.length));
   }
   note_key(members);
   take(members);
@@ -230,7 +237,8 @@ void Collector::add_orphans(const std::vector<uint64_t>& candidates) {
   std::ranges::sort(result_.structs);
   size_t known = result_.structs.size();
   for (uint64_t candidate : candidates) {
-    if (std::binary_search(result_.structs.begin(), result_.structs.begin() + static_cast<ptrdiff_t>(known), candidate)) {
+    if (std::binary_search(result_.structs.begin(), result_.structs.begin() + static_cast<ptrdiff_t>(known),
+                           candidate)) {
       continue;
     }
     auto cache = read_cache(candidate);

@@ -48,8 +48,8 @@ struct CachedChunks {
   std::vector<uint64_t> chunks;   // user addresses, sorted, distinct
   std::vector<uint64_t> structs;  // user addresses of the tcache structs themselves, sorted
   std::optional<bool> mangled;    // whether links are; unknown while every list is empty
-  std::vector<uint64_t> keys;     // what cached chunks have at user+8: one value since 2.34, one per thread in 2.29–2.33
-  bool lists_broken = false;      // some members were not reached: the key decides about those
+  std::vector<uint64_t> keys;  // what cached chunks have at user+8: one value since 2.34, one per thread in 2.29–2.33
+  bool lists_broken = false;   // some members were not reached: the key decides about those
   std::optional<TcacheShape> shape;
   bool unknown_shape = false;  // a thread points to what may be a cache of a shape not known here
 };

@@ -14,6 +14,8 @@ constexpr AllocatorEntry kRegistry[] = {
 
 }  // namespace
 
-std::span<const AllocatorEntry> allocator_registry() { return kRegistry; }
+std::span<const AllocatorEntry> allocator_registry() {
+  return kRegistry;
+}
 
 }  // namespace heapwalk

@@ -19,8 +19,8 @@
 
 enum { kSlots = 6000, kThreads = 8, kShared = 4096 };
 
-static void* slots[kSlots];    /* what the program holds, so that it is no leak */
-static void* shared[kShared];  /* blocks that one thread allocates and another frees */
+static void* slots[kSlots];   /* what the program holds, so that it is no leak */
+static void* shared[kShared]; /* blocks that one thread allocates and another frees */
 static void* keep[4096];
 static size_t kept;
 static int wait_for_debugger;
@@ -55,13 +55,16 @@ static void* hold(void* block) {
 static void* random_block(uint64_t* state) {
   size_t size = random_size(state);
   switch (next_random(state) % 8) {
-    case 0: return calloc(1, size);
+    case 0:
+      return calloc(1, size);
     case 1: {
       void* block = NULL;
       return posix_memalign(&block, 16u << (next_random(state) % 9), size) == 0 ? touch(block, size) : NULL;
     }
-    case 2: return touch(aligned_alloc(64, (size + 63) & ~63ul), size);
-    default: return touch(malloc(size), size);
+    case 2:
+      return touch(aligned_alloc(64, (size + 63) & ~63ul), size);
+    default:
+      return touch(malloc(size), size);
   }
 }
 
@@ -126,7 +129,9 @@ static void await_parked(int count) {
   while (__atomic_load_n(&parked, __ATOMIC_ACQUIRE) < count) sched_yield();
 }
 
-static void mode_single(void) { mix(slots, kSlots, 60000, 1); }
+static void mode_single(void) {
+  mix(slots, kSlots, 60000, 1);
+}
 
 static void mode_threads(void) {
   for (unsigned i = 0; i < kThreads; ++i) start(i, 6000, i % 4 != 3, work);
@@ -139,12 +144,14 @@ static void mode_threads(void) {
 static void* fill_caches(void* argument) {
   struct worker* self = argument;
   enum { kPerSize = 40 };
-  for (size_t size = 24; size <= 1032; size += 16) {
+  for (size_t size = 1032; size >= 24; size -= 16) { /* downwards: large requests empty the fastbins */
     void* block[kPerSize];
     for (int i = 0; i < kPerSize; ++i) block[i] = touch(malloc(size), size);
     for (int i = 0; i < kPerSize; ++i) {
-      if (i % 13 != 5) free(block[i]);
-      else if (self->number == 0) hold(block[i]);
+      if (i % 13 != 5)
+        free(block[i]);
+      else if (self->number == 0)
+        hold(block[i]);
     }
   }
   if (self->park) park();
@@ -249,8 +256,10 @@ static void* fill_heaps(void* argument) {
   (void)argument;
   for (int i = 0; i < 3200; ++i) {
     void* block = touch(malloc(70000 + (size_t)i % 7 * 1000), 64);
-    if (i % 5 == 0) free(block);
-    else hold(block);
+    if (i % 5 == 0)
+      free(block);
+    else
+      hold(block);
   }
   park();
 }
@@ -324,7 +333,9 @@ static void mode_files(void) {
   mix(slots, kSlots, 3000, 70);
 }
 
-static void mode_one(void) { hold(malloc(1)); }
+static void mode_one(void) {
+  hold(malloc(1));
+}
 
 static void mode_nothing(void) {}
 

@@ -82,10 +82,16 @@ static struct slot* slot_at(struct header* t, uint64_t i) {
   return (struct slot*)((char*)t + kHeaderBytes) + (i & (kSlots - 1));
 }
 
-static uint64_t hash(uint64_t key) { return (key * 0x9e3779b97f4a7c15u) >> (64 - kSlotBits); }
+static uint64_t hash(uint64_t key) {
+  return (key * 0x9e3779b97f4a7c15u) >> (64 - kSlotBits);
+}
 
-static void begin(void) { __atomic_fetch_add(&table()->in_flight, 1, __ATOMIC_RELAXED); }
-static void end(void) { __atomic_fetch_sub(&table()->in_flight, 1, __ATOMIC_RELEASE); }
+static void begin(void) {
+  __atomic_fetch_add(&table()->in_flight, 1, __ATOMIC_RELAXED);
+}
+static void end(void) {
+  __atomic_fetch_sub(&table()->in_flight, 1, __ATOMIC_RELEASE);
+}
 
 static void* insert(void* address, size_t requested) {
   if (address == NULL) return NULL;
@@ -174,7 +180,9 @@ void* INTERPOSED(memalign)(size_t alignment, size_t size) {
   return result;
 }
 
-void* INTERPOSED(aligned_alloc)(size_t alignment, size_t size) { return INTERPOSED(memalign)(alignment, size); }
+void* INTERPOSED(aligned_alloc)(size_t alignment, size_t size) {
+  return INTERPOSED(memalign)(alignment, size);
+}
 
 int INTERPOSED(posix_memalign)(void** out, size_t alignment, size_t size) {
   if (alignment % sizeof(void*) != 0 || alignment == 0 || (alignment & (alignment - 1)) != 0) return EINVAL;

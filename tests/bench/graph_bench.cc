@@ -19,7 +19,7 @@
 #include "dump/base/parallel.h"
 #include "heapwalk/dominator_tree.h"
 #include "heapwalk/reference_scan.h"
-#include "support/synthetic_heap.h"
+#include "tests/support/synthetic_heap.h"
 
 namespace heapwalk {
 namespace {

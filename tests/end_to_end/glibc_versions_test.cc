@@ -51,9 +51,9 @@ Root make_root(const std::string& suite) {
   root.libraries = fs::path(libc).parent_path().string();
   root.loader = find_file(root.libraries, "ld-linux");
   root.program = sources + "/alloc_truth_" + suite;
-  CommandResult linked = run_command({"cc", "-std=c11", "-O1", "-g", sources + "/alloc_truth.c", "-o", root.program,
-                                      "-nodefaultlibs", root.libraries + "/libpthread.so.0", libc, root.loader, "-lgcc",
-                                      "-Wl,--allow-shlib-undefined"});
+  CommandResult linked =
+      run_command({"cc", "-std=c11", "-O1", "-g", sources + "/alloc_truth.c", "-o", root.program, "-nodefaultlibs",
+                   root.libraries + "/libpthread.so.0", libc, root.loader, "-lgcc", "-Wl,--allow-shlib-undefined"});
   if (linked.status != 0) root.skip_reason = "no program could be linked against it: " + trimmed(linked.output);
   return root;
 }
@@ -75,8 +75,7 @@ TEST_P(GlibcVersionsTest, live_set_is_exact) {
   Root root = make_root(test_case.suite);
   if (!root.skip_reason.empty()) GTEST_SKIP() << root.skip_reason;
   RunOptions options;
-  options.arguments = {root.loader,   "--library-path", root.libraries,
-                       root.program, test_case.mode};
+  options.arguments = {root.loader, "--library-path", root.libraries, root.program, test_case.mode};
   options.environment = {{"LD_PRELOAD", std::string(HEAPWALK_PROGRAMS_DIR) + "/libtruth.so"}};
   ProgramRun run(options);
   if (!run.skip_reason().empty()) GTEST_SKIP() << run.skip_reason();
@@ -92,14 +91,17 @@ TEST_P(GlibcVersionsTest, live_set_is_exact) {
   EXPECT_EQ(accounting_violation(heap), "");
   EXPECT_EQ(heap.unexplained_bytes(), 0u);
   EXPECT_TRUE(heap.decoder->facts().version.starts_with(test_case.version)) << heap.decoder->facts().version;
-  for (const Diagnostic& diagnostic : heap.diagnostics.all()) ADD_FAILURE() << diagnostic.code << ": " << diagnostic.text;
+  for (const Diagnostic& diagnostic : heap.diagnostics.all())
+    ADD_FAILURE() << diagnostic.code << ": " << diagnostic.text;
 }
 
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
-  for (auto [suite, version] : {std::pair{"bullseye", "2.30–2.31"}, {"trixie", "2.35–2.41"}, {"sid", "2.43 or newer"}}) {
+  for (auto [suite, version] :
+       {std::pair{"bullseye", "2.30–2.31"}, {"trixie", "2.35–2.41"}, {"sid", "2.43 or newer"}}) {
     cases.push_back({suite, "threads", version});
-    for (const char* mode : {"caches", "big", "memalign", "tiny_mmap", "blocked_brk", "foreign_sbrk", "heaps", "fork"}) {
+    for (const char* mode :
+         {"caches", "big", "memalign", "tiny_mmap", "blocked_brk", "foreign_sbrk", "heaps", "fork"}) {
       cases.push_back({suite, mode, ""});
     }
   }

@@ -72,7 +72,7 @@ TEST_P(PlantedLeaks, ThresholdExceededIsExitStatusThree) {
 }
 
 INSTANTIATE_TEST_SUITE_P(From, PlantedLeaks, ::testing::Values("main", "thread"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& test) { return std::string(test.param); });
 
 }  // namespace
 }  // namespace heapwalk::test

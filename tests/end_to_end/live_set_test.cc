@@ -10,7 +10,9 @@
 namespace heapwalk {
 namespace {
 
-std::string program(const std::string& name) { return std::string(HEAPWALK_PROGRAMS_DIR) + "/" + name; }
+std::string program(const std::string& name) {
+  return std::string(HEAPWALK_PROGRAMS_DIR) + "/" + name;
+}
 
 struct Case {
   std::string mode;
@@ -57,7 +59,8 @@ void expect_exact(const CoreDump& dump, const GlibcOptions& options) {
   EXPECT_EQ(accounting_violation(heap), "");
   EXPECT_EQ(heap.unexplained_bytes(), 0u);
   EXPECT_TRUE(heap.objects.check());
-  for (const Diagnostic& diagnostic : heap.diagnostics.all()) ADD_FAILURE() << diagnostic.code << ": " << diagnostic.text;
+  for (const Diagnostic& diagnostic : heap.diagnostics.all())
+    ADD_FAILURE() << diagnostic.code << ": " << diagnostic.text;
 }
 
 class LiveSetTest : public ::testing::TestWithParam<Case> {};
@@ -72,32 +75,32 @@ TEST_P(LiveSetTest, equals_what_the_program_recorded) {
   expect_exact(*dump, {.use_symbols = false});
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Modes, LiveSetTest,
-    ::testing::Values(Case{"single"}, Case{"threads"}, Case{"caches"}, Case{"big"}, Case{"churn"}, Case{"fork"},
-                      Case{"foreign_sbrk"}, Case{"blocked_brk"}, Case{"foreign_and_blocked"}, Case{"perturb"},
-                      Case{"tiny_mmap"}, Case{"memalign"}, Case{"heaps"}, Case{"dead_threads"}, Case{"files"},
-                      Case{"one"}),
-    case_name);
+INSTANTIATE_TEST_SUITE_P(Modes, LiveSetTest,
+                         ::testing::Values(Case{"single"}, Case{"threads"}, Case{"caches"}, Case{"big"}, Case{"churn"},
+                                           Case{"fork"}, Case{"foreign_sbrk"}, Case{"blocked_brk"},
+                                           Case{"foreign_and_blocked"}, Case{"perturb"}, Case{"tiny_mmap"},
+                                           Case{"memalign"}, Case{"heaps"}, Case{"dead_threads"}, Case{"files"},
+                                           Case{"one"}),
+                         case_name);
 
 INSTANTIATE_TEST_SUITE_P(
     Binaries, LiveSetTest,
     ::testing::Values(Case{"threads", "alloc_truth_stripped"}, Case{"single", "alloc_truth_static"},
                       Case{"threads", "alloc_truth_static"}, Case{"threads", "alloc_truth_static_pie"},
                       Case{"threads", "alloc_truth_static_stripped"}, Case{"caches", "alloc_truth_static_stripped"},
-                      Case{"blocked_brk", "alloc_truth_static_stripped"},
-                      Case{"foreign_sbrk", "alloc_truth_static"}, Case{"memalign", "alloc_truth_static_pie"}),
+                      Case{"blocked_brk", "alloc_truth_static_stripped"}, Case{"foreign_sbrk", "alloc_truth_static"},
+                      Case{"memalign", "alloc_truth_static_pie"}),
     case_name);
 
-INSTANTIATE_TEST_SUITE_P(
-    Surroundings, LiveSetTest,
-    ::testing::Values(Case{.mode = "threads", .tunables = "glibc.malloc.hugetlb=1"},
-                      Case{.mode = "threads", .tunables = "glibc.malloc.hugetlb=2"},
-                      Case{.mode = "heaps", .tunables = "glibc.malloc.hugetlb=2"},
-                      Case{.mode = "threads", .use_gcore = true}, Case{.mode = "big", .use_gcore = true},
-                      Case{.mode = "threads", .binary = "alloc_truth_static", .use_gcore = true},
-                      Case{.mode = "threads", .through_loader = true}),
-    case_name);
+INSTANTIATE_TEST_SUITE_P(Surroundings, LiveSetTest,
+                         ::testing::Values(Case{.mode = "threads", .tunables = "glibc.malloc.hugetlb=1"},
+                                           Case{.mode = "threads", .tunables = "glibc.malloc.hugetlb=2"},
+                                           Case{.mode = "heaps", .tunables = "glibc.malloc.hugetlb=2"},
+                                           Case{.mode = "threads", .use_gcore = true},
+                                           Case{.mode = "big", .use_gcore = true},
+                                           Case{.mode = "threads", .binary = "alloc_truth_static", .use_gcore = true},
+                                           Case{.mode = "threads", .through_loader = true}),
+                         case_name);
 
 }  // namespace
 }  // namespace heapwalk

@@ -38,7 +38,9 @@ TEST_F(ObjectRows, DefaultIsEveryUsedBlockInAddressOrder) {
   uint64_t bytes = 0;
   for (size_t i = 0; i < all.size(); ++i) {
     bytes += all[i].size_bytes;
-    if (i > 0) EXPECT_LT(all[i - 1].address, all[i].address);
+    if (i > 0) {
+      EXPECT_LT(all[i - 1].address, all[i].address);
+    }
     EXPECT_EQ(all[i].root, i % 3 == 0 ? "cache" : i % 3 == 1 ? "other" : "");
     EXPECT_EQ(all[i].reachable, i % 3 != 2);
     EXPECT_EQ(all[i].retained_bytes, all[i].size_bytes);
@@ -48,13 +50,18 @@ TEST_F(ObjectRows, DefaultIsEveryUsedBlockInAddressOrder) {
 }
 
 TEST_F(ObjectRows, FiltersSelectAndCombine) {
-  EXPECT_EQ(rows({.type = "Session"}).size(), 10U);
-  EXPECT_EQ(rows({.reachable = false}).size(), 33U);
-  EXPECT_EQ(rows({.type = "Session", .reachable = true}).size(), 7U);
-  EXPECT_EQ(rows({.min_size_bytes = 16 + 8 * 50}).size(), 50U);
-  EXPECT_EQ(rows({.type = "no such type"}).size(), 0U);
-  ObjectQuery free;
+  ObjectQuery sessions, leaked, live_sessions, large, unknown, free;
+  sessions.type = live_sessions.type = "Session";
+  leaked.reachable = false;
+  live_sessions.reachable = true;
+  large.min_size_bytes = 16 + 8 * 50;
+  unknown.type = "no such type";
   free.states = {false, true, false, false, false};
+  EXPECT_EQ(rows(sessions).size(), 10U);
+  EXPECT_EQ(rows(leaked).size(), 33U);
+  EXPECT_EQ(rows(live_sessions).size(), 7U);
+  EXPECT_EQ(rows(large).size(), 50U);
+  EXPECT_EQ(rows(unknown).size(), 0U);
   ASSERT_EQ(rows(free).size(), 1U);
   EXPECT_EQ(rows(free)[0].size_bytes, 5000U);
   EXPECT_EQ(rows(free)[0].type, "");
@@ -63,13 +70,19 @@ TEST_F(ObjectRows, FiltersSelectAndCombine) {
 
 TEST_F(ObjectRows, SortsDescendingTiesByAddressAndLimits) {
   for (uint64_t limit : {0, 1, 7, 99, 100, 1000}) {
-    std::vector<ObjectRow> sorted = rows({.sort = ObjectQuery::Sort::size, .limit = limit});
+    ObjectQuery by_size, by_address;
+    by_size.sort = ObjectQuery::Sort::size;
+    by_size.limit = by_address.limit = limit;
+    std::vector<ObjectRow> sorted = rows(by_size);
     ASSERT_EQ(sorted.size(), limit == 0 ? 100 : std::min<uint64_t>(limit, 100));
     EXPECT_EQ(sorted[0].size_bytes, 16U + 8 * 99);
     for (size_t i = 1; i < sorted.size(); ++i) EXPECT_GE(sorted[i - 1].size_bytes, sorted[i].size_bytes);
-    EXPECT_EQ(rows({.limit = limit}).size(), sorted.size());
+    EXPECT_EQ(rows(by_address).size(), sorted.size());
   }
-  EXPECT_EQ(rows({.sort = ObjectQuery::Sort::retained, .limit = 3})[2].size_bytes, 16U + 8 * 97);
+  ObjectQuery by_retained;
+  by_retained.sort = ObjectQuery::Sort::retained;
+  by_retained.limit = 3;
+  EXPECT_EQ(rows(by_retained)[2].size_bytes, 16U + 8 * 97);
 }
 
 TEST_F(ObjectRows, StopsWhenTheVisitorHasEnough) {

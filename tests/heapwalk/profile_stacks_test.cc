@@ -184,7 +184,9 @@ TEST(ProfileStacks, NoByteIsLostHoweverFewSamples) {
     size_t samples = stacks.by_dominator.size() + stacks.by_path.size();
     EXPECT_LE(samples, limit);
     EXPECT_LE(samples, before);
-    EXPECT_GE(samples, std::min(before, limit / 2)) << "samples that were allowed are used";
+    if (before != SIZE_MAX) {
+      EXPECT_GE(samples, limit / 2) << "samples that were allowed are used";
+    }
     before = samples;
     expect_totals(analysis, stacks);
   }
@@ -210,7 +212,9 @@ TEST(ProfileStacks, FoldingKeepsCumulativeValues) {
   auto all = cumulative(folded.take(1'000'000));
   EXPECT_EQ(all.size(), 200U);
   for (const auto& [root, bytes] : cumulative(folded.take(1'000))) {
-    if (root != "(other)") EXPECT_EQ(bytes, all[root]) << root;
+    if (root != "(other)") {
+      EXPECT_EQ(bytes, all[root]) << root;
+    }
   }
 }
 
@@ -239,7 +243,7 @@ TEST(StackTrie, BoundedInSizeAndDepth) {
   uint32_t node = StackTrie::kTop;
   for (uint32_t i = 0; i < 100'000; ++i) {
     node = trie.child(i % 500 == 0 ? StackTrie::kTop : node, i % 7'919);
-    trie.add(node, random() % 30, 8);
+    trie.add(node, static_cast<uint32_t>(random() % 30), 8);
   }
   EXPECT_LE(trie.size(), 2'002U);
   trie.finish();

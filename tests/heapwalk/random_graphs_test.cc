@@ -6,7 +6,7 @@
 
 #include <random>
 
-#include "support/slow_dominators.h"
+#include "tests/support/slow_dominators.h"
 
 namespace heapwalk {
 namespace {

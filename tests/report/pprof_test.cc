@@ -40,7 +40,7 @@ Analysis typical_heap(std::string_view session_class = "7Session", std::string_v
     builder.refer(last, next);
     last = next;
   }
-  auto a = builder.object(40, "N2ns4RingISt6vectorIN2ns1KESaIS2_EEEE"), b = builder.object(40, "1B");
+  auto a = builder.object(40, "N2ns4RingISt6vectorINS_1KESaIS2_EEEE"), b = builder.object(40, "1B");
   builder.refer(a, b).refer(b, a);
   return builder.build();
 }
@@ -64,8 +64,7 @@ TEST(Pprof, KeepsEveryRule) {
   EXPECT_EQ(checked.by_dominator.at("[global] ns::cache;Session"), 100 * 64);
   EXPECT_GT(checked.by_dominator.at("[shared];[24 B]"), 0);
   EXPECT_EQ(
-      checked.by_dominator.at("[unreachable] ns::Ring<vector<K, allocator<K> > >;ns::Ring<vector<K, allocator<K> > >"),
-      40);
+      checked.by_dominator.at("[unreachable] ns::Ring<vector<K, allocator<K>>>;ns::Ring<vector<K, allocator<K>>>"), 40);
   EXPECT_EQ(checked.profile.time_nanos(), 1'700'000'000'000'000'000);
   EXPECT_EQ(checked.profile.string_table(static_cast<int>(checked.profile.mapping(0).build_id())), "0123456789abcdef");
 }

@@ -1,4 +1,4 @@
-#include "support/graph_text.h"
+#include "tests/support/graph_text.h"
 
 #include <gtest/gtest.h>
 

@@ -46,8 +46,10 @@ LiveSetDifference compare(const Truth& truth, const DecodedHeap& heap) {
       difference.extra.push_back(block);
       continue;
     }
-    if (row->usable_bytes == block.size_bytes) ++difference.matched;
-    else difference.wrong_size.push_back(*row);
+    if (row->usable_bytes == block.size_bytes)
+      ++difference.matched;
+    else
+      difference.wrong_size.push_back(*row);
     ++row;
   }
   difference.missing.insert(difference.missing.end(), row, truth.live.end());
@@ -74,7 +76,8 @@ std::string accounting_violation(const DecodedHeap& heap) {
   Address end;
   for (size_t i = 0; i < heap.totals.size(); ++i) {
     const HeapRegion& region = heap.decoder->regions()[i];
-    if (region.range.empty() || region.range.begin < end) return fmt::format("region {} is empty or overlaps", region.name);
+    if (region.range.empty() || region.range.begin < end)
+      return fmt::format("region {} is empty or overlaps", region.name);
     end = region.range.end;
     uint64_t sum = heap.totals[i].unexplained_bytes;
     for (uint64_t bytes : heap.totals[i].bytes) sum += bytes;

@@ -132,7 +132,6 @@ class Checker {
       if (function.id() != static_cast<uint64_t>(i) + 1) violation("function {} has id {}", i, function.id());
       if (function.system_name() != 0) violation("system_name of {}", text(function.name()));
       if (function.name() == 0) violation("function {} has no name", i);
-      if (text(function.filename()).starts_with('/')) violation("absolute file name {}", text(function.filename()));
       if (!functions.emplace(text(function.name()), text(function.filename()), function.start_line()).second)
         violation("function {} twice", text(function.name()));
     }

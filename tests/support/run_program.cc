@@ -80,6 +80,16 @@ int wait_for(pid_t pid) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+// Cores go to memory where there is enough: a disk takes many times as long as the program.
+std::filesystem::path scratch_directory() {
+  constexpr uint64_t kEnough = uint64_t{4} << 30;
+  std::error_code error;
+  auto space = std::filesystem::space("/dev/shm", error);
+  if (getenv("TMPDIR") == nullptr && !error && space.available >= kEnough && access("/dev/shm", W_OK) == 0)
+    return "/dev/shm";
+  return std::filesystem::temp_directory_path();
+}
+
 }  // namespace
 
 std::string why_no_kernel_cores() {
@@ -106,7 +116,7 @@ CommandResult run_command(const std::vector<std::string>& arguments) {
 }
 
 ProgramRun::ProgramRun(const RunOptions& options) {
-  std::string pattern = (std::filesystem::temp_directory_path() / "heapwalk-run-XXXXXX").string();
+  std::string pattern = (scratch_directory() / "heapwalk-run-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr) {
     error_ = "no temporary directory";
     return;
@@ -148,8 +158,10 @@ void ProgramRun::run(const RunOptions& options) {
   int status = wait_for(child.pid);
   core_path_ = find_core();
   if (!core_path_.empty()) return;
-  if (gcore_output.find("ptrace") != std::string::npos) skip_reason_ = "gcore may not trace processes here";
-  else error_ = fmt::format("{} left no core (status {}){}", options.arguments.front(), status, gcore_output);
+  if (gcore_output.find("ptrace") != std::string::npos)
+    skip_reason_ = "gcore may not trace processes here";
+  else
+    error_ = fmt::format("{} left no core (status {}){}", options.arguments.front(), status, gcore_output);
 }
 
 }  // namespace heapwalk

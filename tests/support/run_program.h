@@ -8,7 +8,7 @@
 namespace heapwalk {
 
 struct RunOptions {
-  std::vector<std::string> arguments;                             // argv[0] is a path
+  std::vector<std::string> arguments;                                 // argv[0] is a path
   std::vector<std::pair<std::string, std::string>> environment = {};  // added to the test's own
   bool use_gcore = false;         // the program prints "ready" and waits: gdb's gcore dumps it, then it is killed
   uint64_t core_limit_bytes = 0;  // RLIMIT_CORE; 0: no limit. A limit truncates the core
@@ -23,7 +23,7 @@ class ProgramRun {
   ProgramRun(const ProgramRun&) = delete;
   ProgramRun& operator=(const ProgramRun&) = delete;
 
-  const std::string& core_path() const { return core_path_; }  // empty: skip_reason or error says why
+  const std::string& core_path() const { return core_path_; }      // empty: skip_reason or error says why
   const std::string& skip_reason() const { return skip_reason_; }  // this machine cannot make such cores
   const std::string& error() const { return error_; }
   const std::string& directory() const { return directory_; }

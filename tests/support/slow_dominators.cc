@@ -1,4 +1,4 @@
-#include "support/slow_dominators.h"
+#include "tests/support/slow_dominators.h"
 
 #include <algorithm>
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "support/graph_text.h"
+#include "tests/support/graph_text.h"
 
 namespace heapwalk {
 

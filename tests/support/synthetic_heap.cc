@@ -1,4 +1,4 @@
-#include "support/synthetic_heap.h"
+#include "tests/support/synthetic_heap.h"
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -38,11 +38,13 @@ Result<Truth> read_truth(const CoreDump& dump) {
   Header header = *dump.memory.read<Header>(*table);
   if (header.overflows != 0) return fail("{}: the table of live allocations overflowed", dump.path);
   Bytes slots = dump.memory.read_exactly(*table + kPage, header.slots * sizeof(Slot));
-  if (slots.empty()) return fail("{}: the table of live allocations at {:#x} is not all there", dump.path, table->value);
+  if (slots.empty())
+    return fail("{}: the table of live allocations at {:#x} is not all there", dump.path, table->value);
   Truth truth;
   truth.in_flight = header.in_flight;
   truth.unknown_frees = header.unknown_frees;
-  for (uint64_t i = 0; i < std::min<uint64_t>(header.lost_count, 8); ++i) truth.lost.push_back(Address{~header.lost[i]});
+  for (uint64_t i = 0; i < std::min<uint64_t>(header.lost_count, 8); ++i)
+    truth.lost.push_back(Address{~header.lost[i]});
   for (uint64_t i = 0; i < header.slots; ++i) {
     Slot slot = load<Slot>(slots.data() + i * sizeof(Slot));
     if (slot.key > 1) truth.live.push_back({Address{~slot.key}, slot.requested, slot.usable});
