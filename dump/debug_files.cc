@@ -75,6 +75,7 @@ std::shared_ptr<const ElfImage> find_by_debug_link(const ElfImage& image, const 
     if (fs::equivalent(path, image.path(), ignored)) continue;
     auto candidate = open_matching(path, image.build_id(), diagnostics);
     if (candidate == nullptr) continue;
+    if (!candidate->build_id().empty() && candidate->build_id() == image.build_id()) return candidate;
     if (uint32_t crc = candidate->crc32(); crc != link->crc) {
       diagnostics.add("debug_file_mismatch",
                       fmt::format("{}: CRC {:#010x}, {} wants {:#010x}", path, crc, image.path(), link->crc));

@@ -4,8 +4,8 @@
 //                   CACHE/abcdef…/debuginfo             CACHE: debuginfod's, nothing is downloaded
 //     by name       .gnu_debuglink "x.debug" + CRC:     beside the file, in .debug/, below DIR/the file's folder
 //
-// A build id is the proof; a name is only a hint, so a file found by name must have the right CRC, and the right build
-// id where both have one.
+// A build id is the proof; a name is only a hint, so a file found by name must have the same build id or, where one of
+// the two has none, the CRC that the link states.
 // Source: gdb manual, "Separate Debug Files"; debuginfod(8), "$DEBUGINFOD_CACHE_PATH".
 #pragma once
 

@@ -1,7 +1,5 @@
 #include "dump/decompress.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -14,6 +12,8 @@
 #include <initializer_list>
 #include <system_error>
 
+#include "dump/archive_stream.h"
+
 namespace heapwalk {
 namespace {
 
@@ -21,7 +21,6 @@ constexpr size_t kPage = 4096;
 // What stays free in the temporary directory: a hostile stream shall not fill the disk (or, on a tmpfs, the memory).
 constexpr uint64_t kReserveBytes = 64U << 20;
 constexpr uint64_t kCheckSpaceEvery = 16U << 20;
-constexpr int kMaxFilters = 2;  // the compression and the file itself; streams in streams are no core files
 
 constexpr std::array<unsigned char, 4> kZstd = {0x28, 0xb5, 0x2f, 0xfd};
 constexpr std::array<unsigned char, 4> kLz4 = {0x04, 0x22, 0x4d, 0x18};
@@ -119,56 +118,21 @@ class SparseWriter {
   std::string reason_;
 };
 
-// Closes the reader at the end of the scope.
-class Archive {
- public:
-  Archive() : archive_(archive_read_new()) {}
-  ~Archive() { archive_read_free(archive_); }
-  Archive(const Archive&) = delete;
-  Archive& operator=(const Archive&) = delete;
-  archive* get() const { return archive_; }
-  std::string reason() const {
-    const char* text = archive_error_string(archive_);
-    return text != nullptr ? text : "the stream cannot be read";
-  }
-
- private:
-  archive* archive_;
-};
-
-bool open_stream(const Archive& archive, Bytes compressed) {
-  // Only the formats that run inside this process: libarchive would start programs for some others.
-  archive_read_support_filter_zstd(archive.get());
-  archive_read_support_filter_lz4(archive.get());
-  archive_read_support_filter_xz(archive.get());
-  archive_read_support_filter_gzip(archive.get());
-  archive_read_support_filter_bzip2(archive.get());
-  archive_read_support_format_raw(archive.get());
-  archive_entry* entry = nullptr;
-  return archive_read_open_memory(archive.get(), compressed.data(), compressed.size()) == ARCHIVE_OK &&
-         archive_read_next_header(archive.get(), &entry) >= ARCHIVE_WARN;
-}
-
 // Copies the stream until it ends (empty result) or for a reason that is returned.
-std::string copy_stream(const Archive& archive, SparseWriter& writer) {
+std::string copy_stream(ArchiveStream& stream, SparseWriter& writer) {
   for (;;) {
-    const void* data = nullptr;
-    size_t size = 0;
-    la_int64_t offset = 0;
-    int status = archive_read_data_block(archive.get(), &data, &size, &offset);
-    if (status == ARCHIVE_EOF) return {};
-    if (status < ARCHIVE_WARN) return archive.reason();
-    if (size == 0) continue;
-    Bytes block{static_cast<const std::byte*>(data), size};
-    if (writer.size() == 0 && size >= 4 &&
-        std::memcmp(data,
+    const Result<Bytes> block = stream.next();
+    if (!block) return block.error().message;
+    if (block->empty()) return {};
+    if (writer.size() == 0 && block->size() >= 4 &&
+        std::memcmp(block->data(),
                     "\x7f"
                     "ELF",
                     4) != 0) {
-      writer.write(block.first(std::min(size, kPage)));  // enough to say what it is instead of an ELF file
+      writer.write(block->first(std::min(block->size(), kPage)));  // enough to say what it is instead of an ELF file
       return {};
     }
-    if (!writer.write(block)) return writer.reason();
+    if (!writer.write(*block)) return writer.reason();
   }
 }
 
@@ -181,11 +145,11 @@ bool is_compressed(Bytes file) {
 
 Result<std::shared_ptr<const MappedFile>> decompress(const std::string& path, Bytes compressed,
                                                      Diagnostics& diagnostics) {
-  Archive archive;
-  if (!open_stream(archive, compressed)) return fail("{}: compressed stream at 0x0: {}", path, archive.reason());
-  if (archive_filter_count(archive.get()) > kMaxFilters)
+  Result<ArchiveStream> stream = ArchiveStream::open(compressed);
+  if (!stream) return fail("{}: compressed stream at 0x0: {}", path, stream.error().message);
+  if (stream->compressions() > 1)  // streams in streams are no core files
     return fail("{}: compressed stream at 0x0: wanted one compression, found {} inside each other", path,
-                archive_filter_count(archive.get()) - 1);
+                stream->compressions());
 
   std::string directory = temporary_directory();
   Descriptor descriptor(open_unnamed_file(directory));
@@ -193,7 +157,7 @@ Result<std::shared_ptr<const MappedFile>> decompress(const std::string& path, By
     return fail("{}: cannot make a temporary file in {} to decompress into: {}", path, directory,
                 std::generic_category().message(errno));
   SparseWriter writer(descriptor.get());
-  std::string stopped = copy_stream(archive, writer);
+  std::string stopped = copy_stream(*stream, writer);
   if (writer.size() == 0)
     return fail("{}: compressed stream: wanted an ELF core file, found 0 bytes{}{}", path, stopped.empty() ? "" : ": ",
                 stopped);

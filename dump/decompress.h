@@ -2,7 +2,7 @@
 //
 // A compressed stream cannot be entered in the middle, so it is unpacked once, into a temporary file that has no name
 // (it disappears with the process, whatever happens) in $TMPDIR, or /tmp. Pages of zeros are not written: a core is
-// mostly sparse, and so is the file. All formats go through libarchive's "raw" reader, the one door to compression.
+// mostly sparse, and so is the file. The formats are archive_stream's.
 #pragma once
 
 #include <memory>

@@ -243,12 +243,16 @@ Bytes ElfImage::read(uint64_t link_address, uint64_t size) const {
 std::vector<Symbol> ElfImage::read_symbols(Diagnostics& diagnostics) const {
   std::vector<Symbol> symbols;
   append_symbols(elf::SHT_SYMTAB, symbols, diagnostics);
-  append_symbols(elf::SHT_DYNSYM, symbols, diagnostics);
+  // A whole .symtab repeats .dynsym. One that was thinned out has fewer global symbols, and then both are read.
+  auto globals = static_cast<size_t>(std::ranges::count_if(symbols, &Symbol::global));
+  append_symbols(elf::SHT_DYNSYM, symbols, diagnostics, globals);
   if (mini_debug_ != nullptr) mini_debug_->append_symbols(elf::SHT_SYMTAB, symbols, diagnostics);
   return symbols;
 }
 
-void ElfImage::append_symbols(uint32_t table_type, std::vector<Symbol>& symbols, Diagnostics& diagnostics) const {
+// Tables with at most `known` symbols that name a place are skipped.
+void ElfImage::append_symbols(uint32_t table_type, std::vector<Symbol>& symbols, Diagnostics& diagnostics,
+                              size_t known) const {
   auto report = [&](llvm::Error error) {
     diagnostics.add("unreadable_symbols", fmt::format("{}: symbol table: {}", path_, to_text(std::move(error))));
   };
@@ -268,9 +272,12 @@ void ElfImage::append_symbols(uint32_t table_type, std::vector<Symbol>& symbols,
       report(strings.takeError());
       continue;
     }
-    symbols.reserve(symbols.size() + entries->size());
+    auto placed = [](const auto& entry) { return names_a_place(entry.getType(), entry.st_shndx); };
+    auto count = static_cast<size_t>(std::ranges::count_if(*entries, placed));
+    if (count <= known) continue;
+    symbols.reserve(symbols.size() + count);
     for (const auto& entry : *entries) {
-      if (!names_a_place(entry.getType(), entry.st_shndx)) continue;
+      if (!placed(entry)) continue;
       std::string_view name = name_at(*strings, entry.st_name);
       if (name.empty()) continue;
       symbols.push_back(

@@ -100,7 +100,8 @@ class ElfImage {
                                                        std::shared_ptr<const void> owner);
   void read_sections();
   void read_build_id();
-  void append_symbols(uint32_t table_type, std::vector<Symbol>& symbols, Diagnostics& diagnostics) const;
+  void append_symbols(uint32_t table_type, std::vector<Symbol>& symbols, Diagnostics& diagnostics,
+                      size_t known = 0) const;
   void open_mini_debug_data();
 
   std::string path_;

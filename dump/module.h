@@ -58,7 +58,7 @@ struct Module {
   bool in_link_map = false;    // listed by the dynamic linker (a file mapped as data is not)
 
   std::vector<ModuleSegment> segments;
-  std::vector<ModuleSection> sections;  // empty when the file is missing
+  std::vector<ModuleSection> sections;  // empty when neither file is there
   std::optional<TlsTemplate> tls;
 
   std::string file_path;                        // the file on this machine that matched; empty when missing

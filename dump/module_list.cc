@@ -147,11 +147,12 @@ void load_module(const LoadedImage& image, const ModuleInputs& inputs, Loaded& l
   for (const ElfSegment& segment : segments) {
     if (segment.type == PT_DYNAMIC && !module.dynamic) module.dynamic = module.to_runtime(segment.link_address);
   }
-  if (module.image != nullptr) add_sections(module, *module.image);
   if (!image.is_vdso && (module.image == nullptr || !module.image->has_debug_info())) {
     module.debug_image = find_debug_file(module.build_id, module.image.get(), *inputs.options, loaded.diagnostics);
     if (module.debug_image != nullptr) module.debug_file_path = module.debug_image->path();
   }
+  const auto& sections = module.image != nullptr ? module.image : module.debug_image;
+  if (sections != nullptr) add_sections(module, *sections);
   read_symbols(module, loaded.diagnostics);
 }
 

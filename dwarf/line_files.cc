@@ -1,7 +1,5 @@
 #include "dwarf/line_files.h"
 
-#include <llvm/BinaryFormat/Dwarf.h>
-
 namespace heapwalk {
 
 namespace dw = llvm::dwarf;

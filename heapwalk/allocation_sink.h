@@ -24,6 +24,13 @@ namespace heapwalk {
 enum class AllocationState : uint8_t { used, free, cached, metadata, top };
 constexpr size_t kAllocationStates = 5;
 
+struct Allocation {
+  Address address;          // what malloc returned (for free blocks: would return)
+  uint64_t size_bytes = 0;  // usable bytes, as malloc_usable_size would say
+  AllocationState state = AllocationState::used;
+  uint8_t allocator = 0;  // index into the analysis's allocator list
+};
+
 struct StateTotals {  // indexed by AllocationState
   uint64_t bytes[kAllocationStates] = {};
   uint64_t objects[kAllocationStates] = {};

@@ -38,18 +38,25 @@ std::vector<uint32_t> node_dominators(const RetentionGraph& graph, const Reachab
   return idom;
 }
 
-// Adds every node's value to its dominator's; dominators stand first in the order.
+// Adds every node's values to its dominator's; dominators stand first in the order.
 template <class T>
-void sum_up(const std::vector<NodeId>& order, const std::vector<uint32_t>& idom, std::vector<T>& values) {
+void sum_up(const std::vector<NodeId>& order, const std::vector<uint32_t>& idom, std::vector<T>& bytes,
+            std::vector<uint32_t>& objects) {
   for (size_t i = order.size(); i-- > 0;) {
     if (i >= 2 * kAhead) __builtin_prefetch(&idom[index(order[i - 2 * kAhead])]);
     if (i >= kAhead) {
       uint32_t ahead = index(order[i - kAhead]);
-      __builtin_prefetch(&values[ahead]);
-      if (idom[ahead] != index(kNoNode)) __builtin_prefetch(&values[idom[ahead]], 1);
+      __builtin_prefetch(&bytes[ahead]);
+      __builtin_prefetch(&objects[ahead]);
+      if (idom[ahead] != index(kNoNode)) {
+        __builtin_prefetch(&bytes[idom[ahead]], 1);
+        __builtin_prefetch(&objects[idom[ahead]], 1);
+      }
     }
     uint32_t node = index(order[i]);
-    if (idom[node] != index(kNoNode)) values[idom[node]] += values[node];
+    if (idom[node] == index(kNoNode)) continue;
+    bytes[idom[node]] += bytes[node];
+    objects[idom[node]] += objects[node];
   }
 }
 
@@ -76,26 +83,23 @@ void DominatorTree::retain(const RetentionGraph& graph, const Reachability& reac
   unit_shift_ = low_bits % 8 == 0 ? 3 : 0;
   bool narrow = total >> unit_shift_ <= UINT32_MAX;
   if (!narrow) unit_shift_ = 0;
-  auto sum_bytes = [&](auto& bytes) {
+  auto sum = [&](auto& bytes) {
     using Value = std::decay_t<decltype(bytes[0])>;
     assign_large(bytes, graph.node_count(), 0);
+    assign_large(objects_, graph.node_count(), 0);
     for (uint32_t id = 0; id < objects.size(); ++id) {
       ObjectId object{id};
       if (!objects.is_used(object)) continue;
       bytes[index(graph.node_of(object))] = static_cast<Value>(objects.size_bytes(object) >> unit_shift_);
+      objects_[index(graph.node_of(object))] = 1;
     }
-    sum_up(reachability.order, idom_, bytes);
+    sum_up(reachability.order, idom_, bytes, objects_);
   };
   if (narrow) {
-    sum_bytes(bytes_);
+    sum(bytes_);
   } else {
-    sum_bytes(wide_bytes_);
+    sum(wide_bytes_);
   }
-  assign_large(objects_, graph.node_count(), 0);
-  for (uint32_t id = 0; id < objects.size(); ++id) {
-    objects_[index(graph.node_of(ObjectId{id}))] = objects.is_used(ObjectId{id});
-  }
-  sum_up(reachability.order, idom_, objects_);
 }
 
 std::vector<std::vector<NodeId>> DominatorTree::children_of(const std::vector<NodeId>& parents, size_t limit) const {

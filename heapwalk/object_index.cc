@@ -84,7 +84,7 @@ void ObjectIndex::finish() {
   ranks_.push_back(rank);
   directory_ = PageDirectory(pages_);
   uint32_t window_shift = page_shift() + PageDirectory::kWindowShift;
-  for_each([&](ObjectId id, Address address, uint64_t size_bytes, AllocationState) {
+  for_each(0, size(), [&](ObjectId id, Address address, uint64_t size_bytes, AllocationState) {
     Address end = address + size_bytes;
     if (span_.empty()) span_.begin = address;
     span_.end = end;
@@ -120,7 +120,7 @@ uint32_t ObjectIndex::page_of(uint32_t id) const {
 }
 
 std::optional<ObjectId> ObjectIndex::find(Address address) const {
-  Nearest candidate = nearest(address);
+  Nearest candidate = nearest(address, place(address));
   if (!candidate.found) return std::nullopt;
   ObjectId id{candidate.id};
   if (address - candidate.start >= size_bytes(id)) return std::nullopt;
@@ -158,7 +158,7 @@ bool ObjectIndex::check() const {
   size_t region = 0;
   uint32_t expected = 0;
   Address end_of_last;
-  for_each([&](ObjectId id, Address address, uint64_t size_bytes, AllocationState) {
+  for_each(0, size(), [&](ObjectId id, Address address, uint64_t size_bytes, AllocationState) {
     while (region < regions_.size() && address >= regions_[region].end) ++region;
     lawful = lawful && heapwalk::index(id) == expected++ && address >= end_of_last && size_bytes != 0 &&
              region < regions_.size() && regions_[region].contains(AddressRange::of(address, size_bytes));

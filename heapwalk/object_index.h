@@ -31,13 +31,6 @@
 
 namespace heapwalk {
 
-struct Allocation {
-  Address address;          // what malloc returned (for free blocks: would return)
-  uint64_t size_bytes = 0;  // usable bytes, as malloc_usable_size would say
-  AllocationState state = AllocationState::used;
-  uint8_t allocator = 0;  // index into the analysis's allocator list
-};
-
 class ObjectIndex {
  public:
   // Joins the sinks (any order; regions must be disjoint, an overlapping one is dropped with a diagnostic).
@@ -54,38 +47,37 @@ class ObjectIndex {
   Address address(ObjectId id) const;    // O(log): meant for output; iterate with for_each where speed counts
   Allocation at(ObjectId id) const;
 
-  // The last allocation that starts at or before an address: the only one that may contain it. O(1). `found` false:
-  // none. For who has many addresses: locate all, prefetch(id) all, then contains() all.
+  // The last allocation that starts at or before an address is the only one that may contain it. O(1). Who has many
+  // addresses lets the steps wait for each other: place all, nearest all, then contains_used all; each one prefetches.
   struct Nearest {
     bool found = false;
     uint32_t id = 0;
     Address start;
   };
-  Nearest nearest(Address address) const {
+  [[gnu::always_inline]] PageDirectory::Place place(Address address) const {
     PageDirectory::Place place = directory_.find(address.value >> page_shift());
+    __builtin_prefetch(starts_.data() + place.record);
+    __builtin_prefetch(ranks_.data() + place.record);
+    return place;
+  }
+  [[gnu::always_inline]] Nearest nearest(Address address, PageDirectory::Place place) const {
     if (!place.in_window) [[unlikely]]
       return nearest_far(address);
     uint32_t page = place.record;
-    if (place.has_record) {
-      uint32_t granule = static_cast<uint32_t>(address.value >> granule_shift_) % kGranulesPerPage;
-      const PageStarts& starts = starts_[page];
-      uint32_t word = granule / 64;
-      uint64_t bits = starts[word] & (~0ULL >> (63 - granule % 64));
-      uint32_t before = ranks_[page];
-      for (uint32_t w = 0; w < word; ++w) before += static_cast<uint32_t>(std::popcount(starts[w]));
-      uint32_t id = before + static_cast<uint32_t>(std::popcount(bits)) - 1;
-      while (bits == 0 && word > 0) bits = starts[--word];
-      if (bits != 0) return {true, id, start_of(pages_[page], word, bits)};
-    }
-    return last_of_page(page);
+    if (!place.has_record) return last_of_page(page);
+    uint32_t granule = static_cast<uint32_t>(address.value >> granule_shift_) % kGranulesPerPage;
+    const PageStarts& starts = starts_[page];
+    uint32_t word = granule / 64;
+    uint64_t bits = starts[word] & (~0ULL >> (63 - granule % 64));
+    uint32_t id = ranks_[page] - 1 + static_cast<uint32_t>(std::popcount(bits));
+    for (uint32_t w = 0; w < word; ++w) id += static_cast<uint32_t>(std::popcount(starts[w]));
+    __builtin_prefetch(words_.data() + id);
+    while (bits == 0 && word > 0) bits = starts[--word];
+    if (bits == 0) return last_of_page(page);
+    return {true, id, start_of(pages_[page], word, bits)};
   }
-  void prefetch(Address address) const {  // the page's bits
-    PageDirectory::Place place = directory_.find(address.value >> page_shift());
-    if (place.in_window) __builtin_prefetch(&starts_[place.record < starts_.size() ? place.record : 0]);
-  }
-  void prefetch_size(uint32_t id) const { __builtin_prefetch(&words_[id]); }
-  bool is_used_around(const Nearest& nearest, Address address) const {
-    return is_used(ObjectId{nearest.id}) && address - nearest.start < size_bytes(ObjectId{nearest.id});
+  bool contains_used(const Nearest& nearest, Address address) const {
+    return nearest.found && is_used(ObjectId{nearest.id}) && address - nearest.start < size_bytes(ObjectId{nearest.id});
   }
 
   // The allocation of any state whose bytes contain the address. O(1).
@@ -115,10 +107,6 @@ class ObjectIndex {
         }
       }
     }
-  }
-  template <class F>
-  void for_each(F f) const {
-    for_each(0, size(), f);
   }
 
   bool check() const;

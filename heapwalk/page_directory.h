@@ -33,7 +33,7 @@ class PageDirectory {
     uint32_t record = 0;
   };
 
-  Place find(uint64_t page) const {
+  [[gnu::always_inline]] Place find(uint64_t page) const {
     uint64_t key = page >> kWindowShift;
     for (uint64_t slot = hash(key);; ++slot) {
       const Slot& candidate = slots_[slot & slot_mask_];
@@ -56,7 +56,7 @@ class PageDirectory {
   };
 
   uint64_t hash(uint64_t key) const { return key * 0x9E3779B97F4A7C15ULL >> 32; }
-  Place find_in_window(uint32_t window, uint64_t page) const {
+  [[gnu::always_inline]] Place find_in_window(uint32_t window, uint64_t page) const {
     const Leaf& leaf = leaves_[size_t{window} * kLeavesPerWindow + (page >> 6 & (kLeavesPerWindow - 1))];
     uint64_t bit = 1ULL << (page & 63);
     return {true, (leaf.present & bit) != 0,

@@ -78,6 +78,7 @@ class Search {
       std::span<const NodeId> targets = graph_.targets(order[i + kMarksAhead]);
       for (NodeId target : targets.first(std::min(targets.size(), kMarksPerRow))) {
         __builtin_prefetch(&found_.stage[index(target)], 1);
+        __builtin_prefetch(&found_.parent[index(target)], 1);
       }
     }
   }

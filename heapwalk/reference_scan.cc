@@ -47,6 +47,40 @@ std::vector<std::vector<Edge>> structure_rows(const RootSet& roots) {
   return rows;
 }
 
+constexpr size_t kBatch = 512;
+
+struct Candidate {
+  Address address;
+  uint32_t node;
+  EdgeKind kind;
+};
+
+// Finds the nearest allocation of each candidate. Counting bits is most of the work, so there is a second copy of the
+// function for processors with an instruction for it, which the compiler may not assume.
+[[gnu::always_inline]] inline void locate_all(const ObjectIndex& objects, std::span<const Candidate> candidates,
+                                              ObjectIndex::Nearest* nearest) {
+  std::array<PageDirectory::Place, kBatch> places;
+  for (size_t c = 0; c < candidates.size(); ++c) places[c] = objects.place(candidates[c].address);
+  for (size_t c = 0; c < candidates.size(); ++c) nearest[c] = objects.nearest(candidates[c].address, places[c]);
+}
+using Locate = void (*)(const ObjectIndex&, std::span<const Candidate>, ObjectIndex::Nearest*);
+void locate(const ObjectIndex& objects, std::span<const Candidate> candidates, ObjectIndex::Nearest* nearest) {
+  locate_all(objects, candidates, nearest);
+}
+#if defined(__x86_64__)
+[[gnu::target("popcnt")]] void locate_popcnt(const ObjectIndex& objects, std::span<const Candidate> candidates,
+                                             ObjectIndex::Nearest* nearest) {
+  locate_all(objects, candidates, nearest);
+}
+Locate choose_locate() {
+  return __builtin_cpu_supports("popcnt") ? locate_popcnt : locate;
+}
+#else
+Locate choose_locate() {
+  return locate;
+}
+#endif
+
 struct Scene {  // what all workers share
   const AddressSpace& memory;
   const ObjectIndex& objects;
@@ -55,6 +89,7 @@ struct Scene {  // what all workers share
   std::vector<std::vector<Edge>> structure;
   uint32_t first_object;
   uint32_t node_count;
+  Locate locate;
 };
 
 struct ScannedBlock {
@@ -90,12 +125,6 @@ class BlockScan {
   }
 
  private:
-  struct Candidate {
-    Address address;
-    uint32_t node;
-    EdgeKind kind;
-  };
-
   void add_structure(uint32_t node) {
     size_t owners_end = scene_.structure.size();
     if (node < owners_end) {
@@ -215,14 +244,10 @@ class BlockScan {
 
   void look_up() {
     const ObjectIndex& objects = scene_.objects;
-    for (size_t c = 0; c < batched_; ++c) objects.prefetch(batch_[c].address);
-    for (size_t c = 0; c < batched_; ++c) {
-      nearest_[c] = objects.nearest(batch_[c].address);
-      if (nearest_[c].found) objects.prefetch_size(nearest_[c].id);
-    }
+    scene_.locate(objects, {batch_.data(), batched_}, nearest_.data());
     for (size_t c = 0; c < batched_; ++c) {
       const Candidate& candidate = batch_[c];
-      if (!nearest_[c].found || !objects.is_used_around(nearest_[c], candidate.address)) continue;
+      if (!objects.contains_used(nearest_[c], candidate.address)) continue;
       uint32_t target = scene_.first_object + nearest_[c].id;
       if (target == candidate.node) continue;
       complete_rows(candidate.node);
@@ -253,8 +278,7 @@ class BlockScan {
   static constexpr uint64_t kMinText = 32;  // shorter ones are as likely the name at the start of a record
   static constexpr uint64_t kMaxText = 1 << 20;
   static constexpr uint64_t kRounding = 16;  // malloc rounds to 16 bytes, plus 8 of the next chunk's header
-  static constexpr size_t kBatch = 512;
-  static constexpr size_t kRoom = 64;  // left in a batch that is not looked up yet
+  static constexpr size_t kRoom = 64;        // left in a batch that is not looked up yet
 
   const Scene& scene_;
   ScannedBlock& result_;
@@ -311,7 +335,8 @@ Result<RetentionGraph> scan_references(const CoreDump& dump, const ObjectIndex& 
               merge_private(private_memory),
               structure_rows(roots),
               first_object_node(roots),
-              static_cast<uint32_t>(nodes)};
+              static_cast<uint32_t>(nodes),
+              choose_locate()};
   constexpr uint32_t kBlock = RetentionGraph::kNodesPerBlock;
   std::vector<ScannedBlock> scanned((nodes + kBlock - 1) / kBlock);
   parallel_for(scanned.size(), threads, [&](size_t block) {

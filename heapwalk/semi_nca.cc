@@ -27,6 +27,12 @@ DepthFirstTree search_depth_first(const VertexRows<Offset>& rows, const std::vec
   reserve_large(tree.parent, tree.number.size());
   std::vector<Frame> frames;
   auto visit = [&](uint32_t vertex, uint32_t parent) {
+    constexpr Offset kFetched = 8;
+    Offset begin = rows.offsets[vertex];
+    for (Offset e = begin; e < std::min<Offset>(begin + kFetched, rows.offsets[vertex + 1]); ++e) {
+      __builtin_prefetch(&tree.number[rows.targets[e]], 1);
+      __builtin_prefetch(&rows.offsets[rows.targets[e]]);
+    }
     tree.number[vertex] = static_cast<uint32_t>(tree.parent.size());
     tree.parent.push_back(parent);
   };
@@ -47,7 +53,6 @@ DepthFirstTree search_depth_first(const VertexRows<Offset>& rows, const std::vec
         continue;
       }
       uint32_t child = rows.targets[edge];
-      __builtin_prefetch(&rows.offsets[child]);
       visit(child, tree.number[at.vertex]);
       at.next = next_unvisited(at.vertex, edge + 1);
       if (at.next != rows.offsets[at.vertex + 1]) frames.push_back(at);

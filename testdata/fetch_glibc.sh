@@ -6,6 +6,8 @@
 # Leaves DIR/SUITE/root/… (the package's files) and prints that path. Nothing is installed and no system file changes:
 # apt gets a configuration of its own (state, cache, one source line), downloads libc6 and dpkg-deb unpacks it. The mirror is the one
 # that the machine's own apt sources name for Debian. A second call finds the root and does nothing.
+# Calls for one suite wait for each other; a failure is remembered for ten minutes, so that thirty tests do not each wait for a
+# network that is not there.
 # Exit status 1 and one line on standard error when the suite cannot be had (no apt, no Debian source, no network).
 set -eu
 
@@ -15,9 +17,12 @@ dir=$(cd "$1" && pwd)/$2
 suite=$2
 
 give_up() {
-  echo "glibc of $suite: $*" >&2
+  echo "glibc of $suite: $*" | tee "$dir.failed" >&2
   exit 1
 }
+
+exec 9>"$dir.lock"
+flock 9
 
 # Tests run side by side: one fetches, the others wait for it.
 exec 9>"$dir.lock"
@@ -26,6 +31,11 @@ if [ -e "$dir/done" ]; then
   echo "$dir/root"
   exit 0
 fi
+if [ -n "$(find "$dir.failed" -mmin -10 2>/dev/null)" ]; then
+  cat "$dir.failed" >&2
+  exit 1
+fi
+rm -f "$dir.failed"
 command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || give_up "no apt-get or dpkg-deb here"
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 2>/dev/null | grep -v security | head -n 1)
 [ -n "$mirror" ] || mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |

@@ -25,9 +25,9 @@ struct Arena {
   Address top;               // the top chunk; 0 while the arena has no memory yet
   uint64_t system_mem = 0;
   bool is_main = false;
-  bool contiguous = true;                // main arena: grown by brk alone
-  uint64_t heap_info_bytes = 0;          // thread arena: size of the struct before malloc_state, 0x20 or 0x30
-  std::vector<AddressRange> heaps = {};  // thread arena: its heaps [heap_info, end of committed memory), by address
+  bool contiguous = true;           // main arena: grown by brk alone
+  uint64_t heap_info_bytes = 0;     // thread arena: size of the struct before malloc_state, 0x20 or 0x30
+  std::vector<AddressRange> heaps;  // thread arena: its heaps [heap_info, end of committed memory), by address
 
   bool has_fastbins() const { return bins - state != 0x18; }
   Address fastbins() const { return bins - 0x60; }

@@ -169,6 +169,7 @@ void Builder::add_brk_heap() {
 
 std::vector<AddressRange> Builder::claimed() const {
   std::vector<AddressRange> ranges;
+  ranges.reserve(heaps.regions.size());
   for (const GlibcRegion& region : heaps.regions) ranges.push_back(region.region.range);
   for (const Module& module : dump_.modules) {
     for (const ModuleSegment& segment : module.segments) ranges.push_back(segment.range);
@@ -239,6 +240,7 @@ void Builder::scan_anonymous(AddressRange range, const std::vector<SurveyRules>&
 // `scattered`: main arenas that do not grow by brk alone, whose pieces may be anywhere.
 void Builder::scan_unclaimed(const std::vector<const Arena*>& scattered, bool arena_unknown) {
   std::vector<SurveyRules> pieces;
+  pieces.reserve(scattered.size() + 1);
   for (const Arena* arena : scattered) pieces.push_back({.top = arena->top.value, .what = std::string(kMainArena)});
   if (arena_unknown) pieces.push_back({.what = std::string(kMainArena)});
   for (AddressRange range : unclaimed_memory()) scan_anonymous(range, pieces, arena_unknown ? kPieceChunks : 1);

@@ -78,7 +78,8 @@ bool Survey::leads(uint64_t chunk, uint64_t least_steps) {
   for (uint64_t at = chunk; !failed_before(at);) {
     Advance advance = this->advance(at);
     footer_agrees |= advance.footer_agrees;
-    bool holds = ++steps >= kLongChain || (advance.step == Step::lost && steps >= kShortChain);
+    ++steps;
+    bool holds = steps >= kLongChain || (advance.step == Step::lost && steps >= kShortChain);
     if ((advance.step == Step::end && steps >= least_steps) || (holds && footer_agrees)) return true;
     mark_failed(at);
     if (advance.step != Step::next) return false;

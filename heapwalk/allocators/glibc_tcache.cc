@@ -140,6 +140,7 @@ bool Collector::might_be_cache(uint64_t address) const {
 
 std::map<int64_t, int> Collector::vote_for_offset(const Instance& instance) {
   std::vector<uint64_t> states;
+  states.reserve(instance.arenas.size());
   for (const Arena& arena : instance.arenas) states.push_back(arena.state.value);
   std::ranges::sort(states);
   std::map<int64_t, int> votes;

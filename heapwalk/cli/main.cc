@@ -24,7 +24,7 @@ namespace {
 constexpr int kDone = 0, kNotDone = 1, kWrongUsage = 2, kOverThreshold = 3;
 
 int report_error(const Error& error, int status = kNotDone) {
-  fmt::print(stderr, "heapwalk: {}\n", printable(error.message));
+  std::fputs(fmt::format("heapwalk: {}\n", printable(error.message)).c_str(), stderr);
   return status;
 }
 
@@ -165,7 +165,6 @@ int main(int argc, char** argv) {
     std::fputs("heapwalk: not enough memory for this core\n", stderr);
     return kNotDone;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "heapwalk: {}\n", heapwalk::printable(error.what()));
-    return kNotDone;
+    return report_error(heapwalk::Error{error.what()});
   }
 }

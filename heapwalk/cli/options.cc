@@ -62,8 +62,8 @@ class HelpFormatter : public CLI::Formatter {
 // Text of options that CLI11 hands over as it stands; converted after parsing, so that messages are ours.
 struct RawOptions {
   std::string color = "auto", progress = "auto";
-  std::string states = "used", reachable, min_size, sort = "address";
-  std::string address, fail_over;
+  std::string states = "used", reachable, sort = "address";
+  std::optional<std::string> limit, min_size, address, fail_over;
   std::vector<std::string> unbuilt;  // values of options that this version does not have yet
 };
 
@@ -84,7 +84,7 @@ void add_common_options(CLI::App& app, Options& options, RawOptions& raw) {
   app.add_option("--progress", raw.progress, "auto, always or never; to standard error")
       ->check(CLI::IsMember({"auto", "always", "never"}));
   app.add_flag("-q,--quiet", options.quiet, "nothing on standard error but errors");
-  app.add_option("--limit", options.limit, "rows per list; 0: all");
+  app.add_option("--limit", raw.limit, "rows per list; 0: all");
 }
 
 void add_unbuilt(CLI::App& app, RawOptions& raw, const std::string& name) {
@@ -121,6 +121,10 @@ When parse_when(std::string_view text) {
   return text == "always" ? When::always : text == "never" ? When::never : When::automatic;
 }
 
+std::string wanted_bytes(std::string_view option, std::string_view found) {
+  return fmt::format("{}: wanted bytes as 512, 10K or 3.5G, found '{}'", option, found);
+}
+
 // Nothing, or what is wrong.
 std::optional<Message> convert_objects(const RawOptions& raw, ObjectQuery& query) {
   query.states.fill(raw.states == "all");
@@ -139,9 +143,9 @@ std::optional<Message> convert_objects(const RawOptions& raw, ObjectQuery& query
   query.sort = raw.sort == "size"       ? ObjectQuery::Sort::size
                : raw.sort == "retained" ? ObjectQuery::Sort::retained
                                         : ObjectQuery::Sort::address;
-  if (raw.min_size.empty()) return std::nullopt;
-  auto bytes = parse_bytes(raw.min_size);
-  if (!bytes) return usage_error(fmt::format("--min-size: wanted bytes as 512, 10K or 3.5G, found '{}'", raw.min_size));
+  if (!raw.min_size) return std::nullopt;
+  auto bytes = parse_bytes(*raw.min_size);
+  if (!bytes) return usage_error(wanted_bytes("--min-size", *raw.min_size));
   query.min_size_bytes = *bytes;
   return std::nullopt;
 }
@@ -151,18 +155,23 @@ std::optional<Message> convert(const RawOptions& raw, Options& options) {
   options.progress = parse_when(raw.progress);
   if (options.core.empty()) return usage_error("wanted a core file: heapwalk [COMMAND] CORE [BINARY] [OPTIONS]");
   if (auto wrong = convert_objects(raw, options.objects)) return wrong;
-  options.objects.limit = options.limit.value_or(0);
-  if (!raw.fail_over.empty()) {
-    options.fail_over = parse_bytes(raw.fail_over);
-    if (!options.fail_over) {
-      return usage_error(fmt::format("--fail-over: wanted bytes as 512, 10K or 3.5G, found '{}'", raw.fail_over));
+  if (raw.limit) {
+    uint64_t limit = 0;
+    const char* end = raw.limit->data() + raw.limit->size();
+    auto [rest, error] = std::from_chars(raw.limit->data(), end, limit);
+    if (error != std::errc{} || rest != end) {
+      return usage_error(fmt::format("--limit: wanted a number of rows, found '{}'", *raw.limit));
     }
+    options.limit = options.objects.limit = limit;
+  }
+  if (raw.fail_over) {
+    options.fail_over = parse_bytes(*raw.fail_over);
+    if (!options.fail_over) return usage_error(wanted_bytes("--fail-over", *raw.fail_over));
   }
   if (options.command == "why") {
-    if (raw.address.empty()) return usage_error("why: wanted --address 0x…");
-    auto address = parse_address(raw.address);
-    if (!address)
-      return usage_error(fmt::format("--address: wanted 0x and hexadecimal digits, found '{}'", raw.address));
+    if (!raw.address) return usage_error("why: wanted --address 0x…");
+    auto address = parse_address(*raw.address);
+    if (!address) return usage_error(fmt::format("--address: wanted 0x and hex digits, found '{}'", *raw.address));
     options.address = *address;
   }
   auto is_stdout = [](const std::string& file) { return file == "-"; };

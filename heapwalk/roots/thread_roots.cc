@@ -69,10 +69,7 @@ class ThreadRoots {
   }
 
   void add_stack(const std::vector<Frame>& frames) {
-    std::vector<AddressRange> parts = {thread_.stack};
-    const std::vector<AddressRange> tls = merged(tls_ranges_);
-    parts = subtract(thread_.stack, tls);
-    for (AddressRange part : parts) {
+    for (AddressRange part : subtract(thread_.stack, merged(tls_ranges_))) {
       uint32_t last_frame = kNoOwner;
       for_each_heap_word(inputs_, part, [&](Address word) {
         uint32_t frame = frame_at(frames, word);
@@ -89,8 +86,6 @@ class ThreadRoots {
     AddressRange range;
     std::string name, stable_name, source;
   };
-  static constexpr uint32_t kOutermost = UINT32_MAX - 1;  // above the last frame: arguments, environment
-
   uint32_t owner() {
     if (owner_ == kNoOwner) {
       owner_ = static_cast<uint32_t>(set_.owners.size());
@@ -205,6 +200,10 @@ void add_thread_roots(const RootInputs& inputs, ModuleVariables& variables, Root
     tls.insert(tls.end(), roots.tls_ranges().begin(), roots.tls_ranges().end());
     stacks.push_back(thread.stack_mapping);
   }
+  if (unwinder && unwinder->broken_stacks() > 0)
+    diagnostics.add("broken_stack",
+                    "stacks that could not be unwound to their end; what lies above is named by the last frame",
+                    unwinder->broken_stacks());
   set.tls_ranges = merged(std::move(tls));
   set.stack_ranges = merged(std::move(stacks));
 }

@@ -116,6 +116,8 @@ void register_all() {
 }  // namespace heapwalk
 
 int main(int argc, char** argv) {
+  mallopt(M_MMAP_THRESHOLD, 1 << 16);  // what is freed goes back to the kernel, so that peaks are real
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
   heapwalk::register_all();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;

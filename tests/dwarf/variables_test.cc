@@ -9,7 +9,6 @@
 #include <set>
 
 #include "dump/elf_image.h"
-#include "dwarf/line_files.h"
 #include "tests/support/compiler.h"
 
 namespace heapwalk {

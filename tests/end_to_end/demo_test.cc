@@ -2,12 +2,19 @@
 // and each holds exactly the bytes that the program counted while it ran.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
 #include <map>
 #include <sstream>
 
+#include <fmt/format.h>
+
+#include "tests/support/go_pprof.h"
 #include "tests/support/heapwalk_command.h"
 #include "tests/support/json.h"
+#include "tests/support/pprof_checker.h"
 #include "tests/support/run_program.h"
+#include "tests/support/temporary_directory.h"
 
 namespace heapwalk::test {
 namespace {
@@ -112,6 +119,34 @@ TEST_F(Demo, TextReportFitsTheFirstScreenAndNamesTheThree) {
   EXPECT_LE(std::ranges::count(result.out, '\n'), 50) << result.out;
   for (const char* name : {"g_server", "audit::trail", "UploadRequest", "SIGABRT"})
     EXPECT_NE(result.out.find(name), std::string::npos) << name << " is missing in\n" << result.out;
+}
+
+// pprof's cumulative value of a root's frame is what the root retains.
+TEST_F(Demo, ProfileSaysTheSameAsTheReport) {
+  const TemporaryDirectory scratch;
+  const std::string profile = scratch.file("demo.pb.gz");
+  const CommandOutput result = run_heapwalk({"report", run_->core_path(), kBinary, "--pprof", profile});
+  ASSERT_EQ(result.status, 0) << result.err;
+  std::ifstream file(profile, std::ios::binary);
+  const CheckedProfile checked =
+      check_profile(std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()));
+  EXPECT_TRUE(checked.violations.empty()) << checked.violation_text();
+  const Json totals = (*report_)["totals"];
+  const auto used_objects = static_cast<int64_t>(totals["used_objects"].number());
+  const auto used_bytes = static_cast<int64_t>(totals["used_bytes"].number());
+  EXPECT_EQ(checked.totals, (std::array{used_objects, used_bytes, used_objects, used_bytes}));
+  std::map<std::string, uint64_t> retained;  // by root frame
+  for (const auto& [stack, bytes] : checked.by_dominator)
+    retained[stack.substr(0, stack.find(';'))] += static_cast<uint64_t>(bytes);
+  EXPECT_EQ(retained["[global] g_server"], truth_["sessions"].bytes);
+  EXPECT_EQ(retained["[global] audit::trail"], truth_["audit"].bytes);
+  EXPECT_EQ(retained["[unreachable] UploadRequest"], truth_["leak"].bytes);
+
+  if (const std::string reason = why_no_go_pprof(); !reason.empty()) GTEST_SKIP() << reason;
+  const CommandOutput top = run_go_pprof(scratch.path().string(), {"-top", "-cum", "-unit=B", profile});
+  ASSERT_EQ(top.status, 0) << top.err;
+  EXPECT_NE(top.out.find(std::to_string(truth_["sessions"].bytes) + "B"), std::string::npos) << top.out;
+  EXPECT_NE(top.out.find(fmt::format("of {}B total", used_bytes)), std::string::npos) << top.out;
 }
 
 TEST_F(Demo, OutputIsTheSameForAnyThreadCount) {

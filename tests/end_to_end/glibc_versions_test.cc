@@ -5,6 +5,7 @@
 //     trixie   2.41  safe-linking
 //     sid      2.43  no fastbins, tcache counts down, mmapped chunks with 8 more usable bytes
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -51,10 +52,17 @@ Root make_root(const std::string& suite) {
   root.libraries = fs::path(libc).parent_path().string();
   root.loader = find_file(root.libraries, "ld-linux");
   root.program = sources + "/alloc_truth_" + suite;
+  std::string source = sources + "/alloc_truth.c";
+  std::error_code missing;
+  if (fs::last_write_time(root.program, missing) > fs::last_write_time(source) && !missing) return root;
+  std::string fresh = root.program + "." + std::to_string(getpid());  // several tests may be at it
   CommandResult linked =
-      run_command({"cc", "-std=c11", "-O1", "-g", sources + "/alloc_truth.c", "-o", root.program, "-nodefaultlibs",
+      run_command({"cc", "-std=c11", "-O1", "-g", source, "-o", fresh, "-nodefaultlibs",
                    root.libraries + "/libpthread.so.0", libc, root.loader, "-lgcc", "-Wl,--allow-shlib-undefined"});
-  if (linked.status != 0) root.skip_reason = "no program could be linked against it: " + trimmed(linked.output);
+  if (linked.status != 0)
+    root.skip_reason = "no program could be linked against it: " + trimmed(linked.output);
+  else
+    fs::rename(fresh, root.program);
   return root;
 }
 
@@ -62,6 +70,7 @@ struct Case {
   std::string suite;
   std::string mode;
   std::string version;  // what the decoder has to make of it; empty where not all features show
+  std::string tunables = {};
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& test_case) {
@@ -77,6 +86,7 @@ TEST_P(GlibcVersionsTest, live_set_is_exact) {
   RunOptions options;
   options.arguments = {root.loader, "--library-path", root.libraries, root.program, test_case.mode};
   options.environment = {{"LD_PRELOAD", std::string(HEAPWALK_PROGRAMS_DIR) + "/libtruth.so"}};
+  if (!test_case.tunables.empty()) options.environment.emplace_back("GLIBC_TUNABLES", test_case.tunables);
   ProgramRun run(options);
   if (!run.skip_reason().empty()) GTEST_SKIP() << run.skip_reason();
   ASSERT_FALSE(run.core_path().empty()) << run.error();
@@ -105,11 +115,15 @@ std::vector<Case> all_cases() {
       cases.push_back({suite, mode, ""});
     }
   }
+  for (const char* mode : {"single", "threads", "big"}) {  // thread caches for large sizes, mmapped ones too
+    cases.push_back({"sid", mode, "", "glibc.malloc.tcache_max=2000000"});
+  }
   return cases;
 }
 
-INSTANTIATE_TEST_SUITE_P(Suites, GlibcVersionsTest, ::testing::ValuesIn(all_cases()),
-                         [](const auto& test) { return test.param.suite + "_" + test.param.mode; });
+INSTANTIATE_TEST_SUITE_P(Suites, GlibcVersionsTest, ::testing::ValuesIn(all_cases()), [](const auto& test) {
+  return test.param.suite + "_" + test.param.mode + (test.param.tunables.empty() ? "" : "_large_tcache");
+});
 
 }  // namespace
 }  // namespace heapwalk

@@ -78,7 +78,7 @@ TEST_F(TruncatedCore, CompressedCoresOpenLikeAnyOther) {
       {"xz", "-0", "-k"}};  // lz4 -m: a file, not standard output
   for (std::vector<std::string> command : compressors) {
     const std::string program = command[0];
-    const std::string path = scratch_.file("core." + program);
+    const std::string path = scratch_.file(program + "-core");
     fs::copy_file(run_.core_path(), path);
     command.push_back(path);
     const CommandOutput compressed = run_captured(command);
@@ -87,7 +87,7 @@ TEST_F(TruncatedCore, CompressedCoresOpenLikeAnyOther) {
     fs::remove(path);
     std::string archive;
     for (const auto& entry : fs::directory_iterator(scratch_.path()))
-      if (entry.path().filename().string().starts_with("core." + program)) archive = entry.path();
+      if (entry.path().filename().string().starts_with(program + "-core")) archive = entry.path();
     ASSERT_NE(archive, "") << program;
     const CommandOutput result = run_heapwalk({"objects", archive, kBinary, "--format", "tsv"});
     ASSERT_EQ(result.status, 0) << program << ": " << result.err;

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <random>
 
-#include "support/graph_text.h"
+#include "tests/support/graph_text.h"
 
 namespace heapwalk {
 namespace {
