@@ -8,12 +8,10 @@
 //                    └──────────────────────────────┴────────────────┘
 //
 // An address maps to the last start at or before it, in O(1): set bits below it in its page, plus the rank. Interior
-// pointers thus cost the same as exact ones; the allocation's size says whether the address is inside. Per object the
-// index stores a size and a state, nothing that the region already says; the address is the bit itself. That makes
-// 4 bytes per object and about 1 per page's share: two cache misses per lookup, both of which a caller can prefetch.
+// pointers thus cost the same as exact ones; the size says whether the address is inside. An object costs 4 bytes and
+// its share of the page, about 1; a lookup costs two cache misses, both of which a caller can prefetch.
 //
 // Rank and select on bitmaps: Jacobson, "Space-efficient static trees and graphs", FOCS 1989.
-//
 // Laws (check()): ids ascend with addresses; allocations are disjoint and inside their region; ranks count the bits.
 #pragma once
 
@@ -80,9 +78,8 @@ class ObjectIndex {
     return nearest.found && is_used(ObjectId{nearest.id}) && address - nearest.start < size_bytes(ObjectId{nearest.id});
   }
 
-  // The allocation of any state whose bytes contain the address. O(1).
+  // The allocation of any state whose bytes contain the address, and the same if it is used. O(1).
   std::optional<ObjectId> find(Address address) const;
-  // Same, but only if the allocation is used: what the reference scan asks for every candidate word. O(1).
   std::optional<ObjectId> find_used(Address address) const;
   // A cheap first filter for candidate words: [lowest, highest) of all allocations, empty without any.
   AddressRange span() const { return span_; }
@@ -107,6 +104,11 @@ class ObjectIndex {
         }
       }
     }
+  }
+
+  template <class F>
+  void for_each(F f) const {
+    for_each(0, size(), f);
   }
 
   bool check() const;

@@ -76,17 +76,18 @@ std::vector<ObjectId> sort_objects(const Analysis& analysis, const ObjectQuery& 
   };
   size_t limit = query.limit == 0 ? SIZE_MAX : query.limit;
   std::vector<Keyed> kept;
-  analysis.objects.for_each([&](ObjectId id, Address address, uint64_t size_bytes, AllocationState state) {
-    if (!query.states[static_cast<size_t>(state)]) return;
-    Allocation allocation{address, size_bytes, state, analysis.objects.allocator(id)};
-    std::optional<ObjectRow> row = maker.make(id, allocation, query);
-    if (!row) return;
-    kept.push_back({query.sort == ObjectQuery::Sort::size ? row->size_bytes : row->retained_bytes, id});
-    if (kept.size() / 2 > limit) {  // keep the best half; amortised O(1) per object
-      std::nth_element(kept.begin(), kept.begin() + static_cast<std::ptrdiff_t>(limit), kept.end(), before);
-      kept.resize(limit);
-    }
-  });
+  analysis.objects.for_each(
+      0, analysis.objects.size(), [&](ObjectId id, Address address, uint64_t size_bytes, AllocationState state) {
+        if (!query.states[static_cast<size_t>(state)]) return;
+        Allocation allocation{address, size_bytes, state, analysis.objects.allocator(id)};
+        std::optional<ObjectRow> row = maker.make(id, allocation, query);
+        if (!row) return;
+        kept.push_back({query.sort == ObjectQuery::Sort::size ? row->size_bytes : row->retained_bytes, id});
+        if (kept.size() / 2 > limit) {  // keep the best half; amortised O(1) per object
+          std::nth_element(kept.begin(), kept.begin() + static_cast<std::ptrdiff_t>(limit), kept.end(), before);
+          kept.resize(limit);
+        }
+      });
   std::sort(kept.begin(), kept.end(), before);
   if (kept.size() > limit) kept.resize(limit);
   std::vector<ObjectId> ids;
@@ -120,13 +121,14 @@ void for_each_object_row(const Analysis& analysis, const ObjectQuery& query,
   }
   uint64_t rows = 0;
   bool more = true;
-  analysis.objects.for_each([&](ObjectId id, Address address, uint64_t size_bytes, AllocationState state) {
-    if (!more || !query.states[static_cast<size_t>(state)]) return;
-    Allocation allocation{address, size_bytes, state, analysis.objects.allocator(id)};
-    std::optional<ObjectRow> row = maker.make(id, allocation, query);
-    if (!row) return;
-    more = visit(*row) && (query.limit == 0 || ++rows < query.limit);
-  });
+  analysis.objects.for_each(0, analysis.objects.size(),
+                            [&](ObjectId id, Address address, uint64_t size_bytes, AllocationState state) {
+                              if (!more || !query.states[static_cast<size_t>(state)]) return;
+                              Allocation allocation{address, size_bytes, state, analysis.objects.allocator(id)};
+                              std::optional<ObjectRow> row = maker.make(id, allocation, query);
+                              if (!row) return;
+                              more = visit(*row) && (query.limit == 0 || ++rows < query.limit);
+                            });
 }
 
 }  // namespace heapwalk

@@ -178,11 +178,12 @@ class ViewBuilder {
 
   void add_values() {
     bool several = analysis_.decoders.size() > 1;
-    analysis_.objects.for_each([&](ObjectId id, Address, uint64_t size_bytes, AllocationState state) {
-      if (state != AllocationState::used) return;
-      uint32_t allocator = several ? analysis_.objects.allocator(id) : 0;
-      trie_.add(place_[index(analysis_.graph.node_of(id))], pack_label(allocator, size_bytes), size_bytes);
-    });
+    analysis_.objects.for_each(
+        0, analysis_.objects.size(), [&](ObjectId id, Address, uint64_t size_bytes, AllocationState state) {
+          if (state != AllocationState::used) return;
+          uint32_t allocator = several ? analysis_.objects.allocator(id) : 0;
+          trie_.add(place_[index(analysis_.graph.node_of(id))], pack_label(allocator, size_bytes), size_bytes);
+        });
   }
 
   const Analysis& analysis_;

@@ -95,13 +95,20 @@ class Search {
     }
   }
 
-  // The edges of one kind, of the nodes that earlier stages found.
+  // The edges of one kind, of the nodes that earlier stages found: by the queue while it is short, else by the kind.
   void revisit(size_t count, EdgeKind kind) {
-    for (size_t i = 0; i < count; ++i) {
-      fetch_ahead(i);
-      NodeId from = found_.order[i];
-      graph_.for_each_edge(from, [&](NodeId to, EdgeKind k) {
-        if (k == kind) follow(from, to, static_cast<Stage>(kind));
+    auto stage = static_cast<Stage>(kind);
+    if (count < std::max(graph_.node_count() / 4, RetentionGraph::kNodesPerBlock)) {
+      for (size_t i = 0; i < count; ++i) {
+        fetch_ahead(i);
+        NodeId from = found_.order[i];
+        graph_.for_each_edge(from, [&](NodeId to, EdgeKind k) {
+          if (k == kind) follow(from, to, stage);
+        });
+      }
+    } else {
+      graph_.for_each_edge_of_kind(kind, [&](NodeId from, NodeId to) {
+        if (found_.stage_of(from) < stage) follow(from, to, stage);
       });
     }
   }

@@ -67,9 +67,29 @@ RetentionGraph::RetentionGraph(std::vector<EdgeBlock> blocks, uint32_t first_obj
 }
 
 bool RetentionGraph::has_kind(EdgeKind kind) const {
-  return std::any_of(blocks_.begin(), blocks_.end(), [&](const Block& block) {
-    return (block.kinds_present >> static_cast<unsigned>(kind) & 1U) != 0;
-  });
+  return std::any_of(blocks_.begin(), blocks_.end(), [&](const Block& block) { return block.has_kind(kind); });
+}
+
+void RetentionGraph::for_each_edge_of_kind(EdgeKind kind, const std::function<void(NodeId, NodeId)>& f) const {
+  const auto four = static_cast<uint8_t>(static_cast<unsigned>(kind) * 0x55U);
+  for (size_t b = 0; b < blocks_.size(); ++b) {
+    const Block& block = blocks_[b];
+    if (!block.has_kind(kind)) continue;
+    NodeId node{static_cast<uint32_t>(b << kBlockShift)};
+    uint64_t edges = (b + 1 < blocks_.size() ? blocks_[b + 1].base : targets_.size()) - block.base;
+    for (uint64_t edge = 0; edge < edges; ++edge) {
+      if (!block.kinds.empty() && edge % 4 == 0) {  // four at once: a byte with none of the kind is skipped
+        unsigned differs = block.kinds[edge / 4] ^ four;
+        if (((differs | differs >> 1) & 0x55U) == 0x55U) {
+          edge += 3;
+          continue;
+        }
+      }
+      if (!block.kinds.empty() && block.kind_of(edge) != kind) continue;
+      while (block.base + edge >= edges_of(node).end) node = NodeId{heapwalk::index(node) + 1};
+      f(node, targets_[block.base + edge]);
+    }
+  }
 }
 
 bool RetentionGraph::check() const {

@@ -23,6 +23,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -112,6 +113,8 @@ class RetentionGraph {
       f(targets_[edge], block.kinds.empty() ? block.uniform : block.kind_of(edge - block.base));
     }
   }
+  // Calls f(from, to) for all edges of one kind, in memory order. Quick where there are few: rows are not looked at.
+  void for_each_edge_of_kind(EdgeKind kind, const std::function<void(NodeId, NodeId)>& f) const;
   void prefetch_offsets(NodeId node) const { __builtin_prefetch(&offsets_[offset_index(node)]); }
   void prefetch_targets(NodeId node) const { __builtin_prefetch(targets_.data() + edges_of(node).begin); }
 
@@ -125,6 +128,7 @@ class RetentionGraph {
     std::vector<uint8_t> kinds;          // empty: all edges are `uniform`
     std::vector<uint32_t> wide_offsets;  // in use instead of offsets_ where 16 bits are not enough
 
+    bool has_kind(EdgeKind kind) const { return (kinds_present >> static_cast<unsigned>(kind) & 1U) != 0; }
     EdgeKind kind_of(uint64_t edge) const { return static_cast<EdgeKind>(kinds[edge / 4] >> edge % 4 * 2 & 3); }
   };
   static size_t offset_index(NodeId node) {  // every block has one offset more than rows

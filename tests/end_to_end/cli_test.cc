@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "tests/support/core_builder.h"
+#include "tests/support/go_pprof.h"
 #include "tests/support/heapwalk_command.h"
 #include "tests/support/json.h"
 #include "tests/support/pprof_checker.h"
@@ -291,6 +292,19 @@ TEST_F(CommandLineOnLeaks, ProfileAndJsonHaveTheSameTotals) {
   auto objects = static_cast<int64_t>(totals["used_objects"].number());
   auto bytes = static_cast<int64_t>(totals["used_bytes"].number());
   EXPECT_EQ(checked.totals, (std::array<int64_t, 4>{objects, bytes, objects, bytes}));
+}
+
+TEST_F(CommandLineOnLeaks, PprofItselfReadsTheProfile) {
+  if (std::string reason = why_no_go_pprof(); !reason.empty()) GTEST_SKIP() << reason;
+  TemporaryDirectory directory;
+  Json totals = parse_json(run({"report", "--format", "json", "--pprof", directory.file("p.pb.gz")}).out)["totals"];
+  for (const char* type : {"inuse_space", "path_space"}) {
+    CommandOutput top = run_go_pprof(directory.path().string(), {std::string("-sample_index=") + type, "-top",
+                                                                 "-unit=B", "-trim=false", directory.file("p.pb.gz")});
+    EXPECT_EQ(top.status, 0) << top.err;
+    std::string total = std::to_string(totals["used_bytes"].number()) + "B total";
+    EXPECT_NE(top.out.find(total), std::string::npos) << total << " is not in\n" << top.out.substr(0, 500);
+  }
 }
 
 TEST_F(CommandLineOnLeaks, WhyExplainsEachObject) {

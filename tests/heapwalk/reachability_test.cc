@@ -95,6 +95,26 @@ TEST(Reachability, BackPointersAreNoSecondEntry) {
   EXPECT_TRUE(reach.several_parents[index(entered.node("a"))]);
 }
 
+// Beyond some size, what earlier stages found is not walked again but searched by kind.
+TEST(Reachability, AFewTaintedEdgesInALargeGraph) {
+  constexpr uint32_t kNodes = 100'000;
+  GraphSketch sketch;
+  sketch.first_object = 3;
+  sketch.sizes.assign(2 * kNodes, 16);
+  sketch.add_edge(0, 2, EdgeKind::exact);
+  for (uint32_t i = 0; i < kNodes; ++i) {
+    sketch.add_edge(2 + i, 3 + i);
+    if (i % 100 == 0) sketch.add_edge(3 + i, 3 + kNodes + i, EdgeKind::tainted);
+    if (i % 100 < 50) sketch.add_edge(3 + kNodes + i, 4 + kNodes + i, i % 3 == 0 ? EdgeKind::exact : EdgeKind::tainted);
+  }
+  Reachability reach = find_reachable(sketch.graph(), sketch.objects());
+  for (uint32_t i = 0; i < kNodes; ++i) {
+    ASSERT_EQ(reach.stage_of(NodeId{3 + i}), Stage::conservative);
+    Stage expected = i % 100 <= 50 ? Stage::tainted : Stage::leaked;
+    ASSERT_EQ(reach.stage_of(NodeId{3 + kNodes + i}), expected) << i;
+  }
+}
+
 TEST(Reachability, FreeBlocksAreNeitherLiveNorLeaked) {
   GraphText text(R"(
     root r -> a

@@ -24,6 +24,26 @@ RetentionGraph build(const Rows& rows, uint32_t first_object = 2) {
 void expect_rows(const RetentionGraph& graph, const Rows& rows) {
   ASSERT_EQ(graph.node_count(), rows.size());
   uint64_t edges = 0;
+  for (EdgeKind kind : {EdgeKind::exact, EdgeKind::conservative, EdgeKind::tainted}) {
+    uint32_t node = 0;
+    uint32_t position = 0;
+    auto next = [&] {  // the next edge of the kind; node_count: none
+      for (;; ++position) {
+        while (node < rows.size() && position >= graph.targets(NodeId{node}).size()) {
+          ++node;
+          position = 0;
+        }
+        if (node == rows.size() || graph.kind(NodeId{node}, position) == kind) return;
+      }
+    };
+    next();
+    graph.for_each_edge_of_kind(kind, [&](NodeId from, NodeId to) {
+      ASSERT_EQ(index(from), node);
+      ASSERT_EQ(to, graph.targets(from)[position++]);
+      next();
+    });
+    ASSERT_EQ(node, rows.size());
+  }
   for (uint32_t node = 0; node < rows.size(); ++node) {
     std::map<NodeId, EdgeKind> expected;  // ascending, the best kind of each target
     for (const Edge& edge : rows[node]) {

@@ -24,7 +24,7 @@ DecodedHeap decode_glibc(const CoreDump& dump, const GlibcOptions& options) {
 
 std::vector<Allocation> DecodedHeap::blocks(AllocationState wanted) const {
   std::vector<Allocation> result;
-  objects.for_each([&](ObjectId, Address address, uint64_t size, AllocationState state) {
+  objects.for_each(0, objects.size(), [&](ObjectId, Address address, uint64_t size, AllocationState state) {
     if (state == wanted) result.push_back({address, size, state, 0});
   });
   return result;

@@ -132,7 +132,7 @@ TEST_P(GlibcLayoutTest, every_block_has_its_state_and_size) {
   EXPECT_EQ(accounting_violation(heap), "");
   EXPECT_EQ(heap.unexplained_bytes(), 0u);
   std::vector<Allocation> found;
-  heap.objects.for_each([&](ObjectId, Address address, uint64_t size, AllocationState state) {
+  heap.objects.for_each(0, heap.objects.size(), [&](ObjectId, Address address, uint64_t size, AllocationState state) {
     found.push_back({address, size, state, 0});
   });
   ASSERT_EQ(found.size(), made.expected().size());
