@@ -137,7 +137,7 @@ Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& op
   analysis.reachability = find_reachable(analysis.graph, analysis.objects);
 
   clock.start("dominators");  // who alone holds what, and how much
-  analysis.dominators = find_dominators(analysis.graph, analysis.reachability, analysis.objects);
+  analysis.dominators = find_dominators(analysis.graph, analysis.reachability, analysis.objects, threads);
 
   clock.start("summary");  // types, accounting, suspects, leaks: the rows of the report
   analysis.types = std::make_unique<const ObjectTypes>(*analysis.dump);

@@ -28,7 +28,6 @@
 #include "heapwalk/page_directory.h"
 
 namespace heapwalk {
-
 class ObjectIndex {
  public:
   // Joins the sinks (any order; regions must be disjoint, an overlapping one is dropped with a diagnostic).
@@ -110,7 +109,6 @@ class ObjectIndex {
   void for_each(F f) const {
     for_each(0, size(), f);
   }
-
   bool check() const;
 
  private:
