@@ -92,6 +92,11 @@ void write_json_report(const DocumentRequest& request, Output& output) {
   });
   write_leaks(first_rows(summary.leaks, limit), json);
   write_evidence(summary.evidence, json);
+  json.key("graph");
+  json.begin_object();
+  json.member("nodes", summary.graph_nodes);
+  json.member("edges", summary.graph_edges);
+  json.end_object();
   write_diagnostics(analysis.diagnostics, json);
   json.rows("stages", analysis.stages, [&](const StageRow& row) {
     json.member("name", row.name);
