@@ -15,6 +15,7 @@ namespace heapwalk {
 struct Totals {
   uint64_t used_bytes = 0, used_objects = 0;
   uint64_t reachable_bytes = 0, reachable_objects = 0;
+  uint64_t shared_bytes = 0, shared_objects = 0;  // the part of reachable that no single root alone holds
   uint64_t possibly_live_bytes = 0, possibly_live_objects = 0;  // the part of reachable that only tainted words reach
   uint64_t leaked_bytes = 0, leaked_objects = 0;
   uint64_t free_bytes = 0;  // free chunks and top

@@ -29,6 +29,12 @@ Totals sum_totals(const Analysis& analysis) {
   totals.reachable_objects = dominators.retained_objects(kProcessNode);
   totals.leaked_bytes = dominators.retained_bytes(kUnreachableNode);
   totals.leaked_objects = dominators.retained_objects(kUnreachableNode);
+  totals.shared_bytes = totals.reachable_bytes;
+  totals.shared_objects = totals.reachable_objects;
+  for (uint32_t i = 0; i < analysis.roots.roots.size(); ++i) {
+    totals.shared_bytes -= dominators.retained_bytes(root_node(analysis.roots, i));
+    totals.shared_objects -= dominators.retained_objects(root_node(analysis.roots, i));
+  }
   for (uint32_t i = analysis.graph.first_object(); i < analysis.graph.node_count(); ++i) {
     if (analysis.reachability.stage_of(NodeId{i}) != Stage::tainted) continue;
     totals.possibly_live_bytes += analysis.objects.size_bytes(analysis.graph.object_of(NodeId{i}));

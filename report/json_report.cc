@@ -13,6 +13,8 @@ void write_totals(const Totals& totals, JsonWriter& json) {
   json.member("used_objects", totals.used_objects);
   json.member("reachable_bytes", totals.reachable_bytes);
   json.member("reachable_objects", totals.reachable_objects);
+  json.member("shared_bytes", totals.shared_bytes);
+  json.member("shared_objects", totals.shared_objects);
   json.member("possibly_live_bytes", totals.possibly_live_bytes);
   json.member("possibly_live_objects", totals.possibly_live_objects);
   json.member("leaked_bytes", totals.leaked_bytes);

@@ -66,10 +66,10 @@ class MemoryTable {
 
   void add_heap_states() {
     const Totals& t = summary_.totals;
-    add("  used, held by roots", t.reachable_bytes - t.possibly_live_bytes,
-        t.reachable_objects - t.possibly_live_objects);
+    add("  used, held by one root", t.reachable_bytes - t.shared_bytes, t.reachable_objects - t.shared_objects);
+    add("  used, shared by several roots", t.shared_bytes, t.shared_objects);
     if (t.possibly_live_objects != 0) {
-      add("  used, possibly live (stale words only)", t.possibly_live_bytes, t.possibly_live_objects);
+      add("    of both, possibly live (stale words only)", t.possibly_live_bytes, t.possibly_live_objects);
     }
     add("  used, leaked", t.leaked_bytes, t.leaked_objects);
     add("  freed, in caches", t.cached_bytes, t.cached_objects);

@@ -1,15 +1,16 @@
 // Writable memory that nobody claims: not heap, not module, not stack, not TLS. A custom arena, a JIT's heap, a shared
 // segment, ld.so's own early allocations: whatever it is, it may hold the only pointer to something, so it is a root.
 // Cached stacks of dead threads are left out: what they hold is garbage by definition.
+#include "heapwalk/bytes_text.h"
 #include "heapwalk/roots/find_roots.h"
 #include "heapwalk/roots/word_scan.h"
 
 namespace heapwalk {
 namespace {
 
-std::string mapping_name(const Mapping& mapping, uint64_t size_bytes) {
+std::string mapping_name(const Mapping& mapping, AddressRange part) {
   std::string what = mapping.path.empty() ? "anonymous mapping" : mapping.path;
-  return fmt::format("{} {:#x} ({} KB)", what, mapping.range.begin.value, (size_bytes + 1023) / 1024);
+  return fmt::format("{} {:#x} ({})", what, part.begin.value, bytes_text(part.size_bytes()));
 }
 
 }  // namespace
@@ -35,7 +36,7 @@ void add_mapping_roots(const RootInputs& inputs, RootSet& set) {
       }
       set.roots.push_back({.kind = RootKind::mapping,
                            .owner = owner,
-                           .name = mapping_name(mapping, part.size_bytes()),
+                           .name = mapping_name(mapping, part),
                            .stable_name = mapping.path.empty() ? "anonymous" : mapping.path,
                            .source = {},
                            .location = part});

@@ -6,6 +6,7 @@
 //   ring      a cycle of 1,000 nodes
 //   shared    two forgotten heads of one tail
 //   single    50 blocks of 10..500 bytes that nothing refers to
+//   file      an open FILE whose pointer is lost: only stdio's own list still knows it
 //   live      a leaked block that refers to live memory: only the block is leaked
 //   interior  a block of which the program keeps only a pointer to its middle: live
 //
@@ -78,6 +79,7 @@ Node* make_tree(int depth, Node* parent, const char* shape) {
   make_list(1, tail, "shared");
   make_list(1, tail, "shared");
   for (int i = 1; i <= 50; ++i) report("single", std::memset(std::malloc(static_cast<size_t>(i) * 10), 0, 10));
+  report("file", std::fopen("/dev/null", "r"));
   Node* refers_to_live = new Node;
   refers_to_live->next = g_live_list;
   report("live", refers_to_live);

@@ -49,7 +49,7 @@ TEST_P(PlantedLeaks, AreFoundExactly) {
   if (!run.skip_reason().empty()) GTEST_SKIP() << run.skip_reason();
   ASSERT_EQ(run.error(), "");
   const Blocks expected = planted(run.output());
-  ASSERT_EQ(expected.size(), 1292U);
+  ASSERT_EQ(expected.size(), 1293U);
   const CommandOutput result =
       run_heapwalk({"objects", run.core_path(), kBinary, "--reachable", "no", "--format", "tsv"});
   ASSERT_EQ(result.status, 0) << result.err;

@@ -73,7 +73,7 @@ TEST(RealProgramsTest, gdb) {
 TEST(RealProgramsTest, git) {
   if (!fs::exists("/usr/bin/git")) GTEST_SKIP() << "no /usr/bin/git";
   // An alias that begins with "!" runs in a shell, whose parent is git itself, waiting.
-  expect_exact_live_set(recorded({"/usr/bin/git", "-c", "alias.die=!kill -ABRT $PPID; sleep 1", "die"}), 50);
+  expect_exact_live_set(recorded({"/usr/bin/git", "-c", "alias.die=!kill -ABRT $PPID; sleep 1", "die"}), 10);
 }
 
 TEST(RealProgramsTest, libc_without_symbols_and_build_id) {

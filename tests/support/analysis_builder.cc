@@ -213,6 +213,8 @@ Analysis sample_analysis() {
               .used_objects = 130'000,
               .reachable_bytes = 60'000'000,
               .reachable_objects = 125'000,
+              .shared_bytes = 1'024,
+              .shared_objects = 3,
               .possibly_live_bytes = 4'096,
               .possibly_live_objects = 2,
               .leaked_bytes = 4'000'000,
