@@ -11,8 +11,12 @@ namespace heapwalk {
 enum class ObjectId : uint32_t {};
 enum class NodeId : uint32_t {};
 
-constexpr uint32_t index(ObjectId id) { return static_cast<uint32_t>(id); }
-constexpr uint32_t index(NodeId id) { return static_cast<uint32_t>(id); }
+constexpr uint32_t index(ObjectId id) {
+  return static_cast<uint32_t>(id);
+}
+constexpr uint32_t index(NodeId id) {
+  return static_cast<uint32_t>(id);
+}
 
 constexpr NodeId kProcessNode{0};      // root of everything reachable
 constexpr NodeId kUnreachableNode{1};  // root of everything that no root reaches: its children are the leak roots

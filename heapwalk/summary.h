@@ -15,7 +15,7 @@ namespace heapwalk {
 struct Totals {
   uint64_t used_bytes = 0, used_objects = 0;
   uint64_t reachable_bytes = 0, reachable_objects = 0;
-  uint64_t shared_bytes = 0, shared_objects = 0;  // the part of reachable that no single root alone holds
+  uint64_t shared_bytes = 0, shared_objects = 0;                // the part of reachable that no single root alone holds
   uint64_t possibly_live_bytes = 0, possibly_live_objects = 0;  // the part of reachable that only tainted words reach
   uint64_t leaked_bytes = 0, leaked_objects = 0;
   uint64_t free_bytes = 0;  // free chunks and top
@@ -41,11 +41,11 @@ struct AllocatorRow {
 
 // One step of a path. The first step of a path is the root and has no address in the heap.
 struct PathStep {
-  Address address;          // of the object; the root's location for the first step (0 for registers)
-  std::string type;         // "Session", or "[48 B]" where nothing is known
-  std::string field;        // of the previous node: "+0x18" where no type is known; empty on the first step
+  Address address;    // of the object; the root's location for the first step (0 for registers)
+  std::string type;   // "Session", or "[48 B]" where nothing is known
+  std::string field;  // of the previous node: "+0x18" where no type is known; empty on the first step
   EdgeKind edge = EdgeKind::conservative;
-  uint64_t repeat = 1;      // consecutive steps of the same type and field, folded
+  uint64_t repeat = 1;  // consecutive steps of the same type and field, folded
   uint64_t retained_bytes = 0;
 };
 
@@ -57,7 +57,8 @@ struct RootPath {
 };
 
 struct SuspectRow {
-  std::string text;  // a sentence: "`g_sessions` (global, server) retains 61.2 MB in 120,004 allocations, 71 % of the heap"
+  std::string
+      text;  // a sentence: "`g_sessions` (global, server) retains 61.2 MB in 120,004 allocations, 71 % of the heap"
   std::string kind;  // "global", "stack", "leak", "shared", …
   std::string name, type;
   uint64_t retained_bytes = 0, retained_objects = 0;

@@ -41,7 +41,9 @@ void operator delete(void* block) noexcept {
   t_bytes -= static_cast<long>(malloc_usable_size(block));
   std::free(block);
 }
-void operator delete(void* block, size_t) noexcept { operator delete(block); }
+void operator delete(void* block, size_t) noexcept {
+  operator delete(block);
+}
 
 namespace {
 
