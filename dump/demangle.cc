@@ -156,7 +156,11 @@ std::string demangle(std::string_view name) {
                                                             : take(llvm::rustDemangle(std::string(name).c_str()));
   }
   if (!name.starts_with("_Z") || !has_bounded_text(name)) return std::string(name);
-  std::string text = take(llvm::itaniumDemangle(std::string(name).c_str()));
+  // llvm::itaniumDemangle has another signature in LLVM 16; the class has the same in all.
+  const std::string mangled(name);  // what is parsed borrows from it
+  llvm::ItaniumPartialDemangler parsed;
+  if (parsed.partialDemangle(mangled.c_str())) return std::string(name);
+  std::string text = take(parsed.finishDemangle(nullptr, nullptr));
   if (!ends_in_rust_hash(name)) return text;
   size_t hash = text.rfind("::h");
   return unescape_rust(std::string_view(text).substr(0, hash));

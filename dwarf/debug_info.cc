@@ -117,15 +117,24 @@ bool Die::flag(dw::Attribute attribute) const {
   return value && value->getRawUValue() != 0;
 }
 
+namespace {
+
+// References from the start of the unit. (DWARFFormValue's own accessors for this differ between LLVM 16 and later ones.)
+bool is_relative(dw::Form form) {
+  return form == dw::DW_FORM_ref1 || form == dw::DW_FORM_ref2 || form == dw::DW_FORM_ref4 || form == dw::DW_FORM_ref8 ||
+         form == dw::DW_FORM_ref_udata;
+}
+
+}  // namespace
+
 std::optional<Die> Die::reference(dw::Attribute attribute) const {
   auto value = find(attribute);
   if (!value) return std::nullopt;
   llvm::DWARFUnit* unit = unit_;
-  uint64_t offset = 0;
-  if (auto relative = value->getAsRelativeReference()) {
-    offset = unit_->getOffset() + *relative;
-  } else if (auto absolute = value->getAsDebugInfoReference()) {
-    offset = *absolute;
+  uint64_t offset = value->getRawUValue();
+  if (is_relative(value->getForm())) {
+    offset += unit_->getOffset();
+  } else if (value->getForm() == dw::DW_FORM_ref_addr) {
     unit = unit_->getContext().getNormalUnitsVector().getUnitForOffset(offset);
   } else {
     return std::nullopt;
@@ -138,9 +147,8 @@ std::optional<Die> Die::reference(dw::Attribute attribute) const {
 
 std::optional<uint64_t> Die::sibling() const {
   auto value = find(dw::DW_AT_sibling);
-  auto relative = value ? value->getAsRelativeReference() : std::nullopt;
-  if (!relative) return std::nullopt;
-  uint64_t offset = unit_->getOffset() + *relative;
+  if (!value || !is_relative(value->getForm())) return std::nullopt;
+  uint64_t offset = unit_->getOffset() + value->getRawUValue();
   if (offset < end_ || offset >= unit_->getNextUnitOffset()) return std::nullopt;
   return offset;
 }
