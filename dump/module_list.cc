@@ -248,7 +248,7 @@ Result<ModuleList> find_modules(const ModuleInputs& inputs, Diagnostics& diagnos
   ModuleList list;
   std::vector<Address> link_maps;
   for (size_t i = 0; i < images.size(); ++i) {
-    if (loaded[i].error) return std::unexpected(*loaded[i].error);
+    if (const std::optional<Error>& error = loaded[i].error) return std::unexpected(*error);
     diagnostics.merge(loaded[i].diagnostics);
     link_maps.push_back(images[i].link_map);
     list.modules.push_back(std::move(loaded[i].module));

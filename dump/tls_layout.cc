@@ -45,8 +45,9 @@ void find_tls_layout(const AddressSpace& memory, Architecture architecture, std:
   auto id_offset = described_offset(modules, "_thread_db_link_map_l_tls_modid");
   auto block_offset = described_offset(modules, "_thread_db_link_map_l_tls_offset");
   for (size_t i = 0; i < modules.size(); ++i) {
-    if (!modules[i].tls) continue;
-    TlsTemplate& tls = *modules[i].tls;
+    std::optional<TlsTemplate>& slot = modules[i].tls;
+    if (!slot) continue;
+    TlsTemplate& tls = *slot;
     if (modules[i].is_executable) {
       tls.module_id = 1;
       tls.static_offset = first_block_offset(tls, architecture);
@@ -55,8 +56,8 @@ void find_tls_layout(const AddressSpace& memory, Architecture architecture, std:
     if (auto id = id_offset ? memory.read_word(link_maps[i] + *id_offset) : std::nullopt) tls.module_id = *id;
     if (auto offset = block_offset ? memory.read_word(link_maps[i] + *block_offset) : std::nullopt) {
       // 0: no block yet (NO_TLS_OFFSET); −1 and −2: dynamic for ever (FORCED_DYNAMIC_TLS_OFFSET).
-      bool is_static = *offset != 0 && *offset < UINT64_MAX - 1;
-      tls.static_offset = is_static ? std::optional(*offset) : std::nullopt;
+      tls.static_offset = offset;
+      if (*offset == 0 || *offset >= UINT64_MAX - 1) tls.static_offset.reset();
     }
   }
 }
