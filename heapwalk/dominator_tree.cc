@@ -126,6 +126,7 @@ std::vector<std::vector<NodeId>> DominatorTree::children_of(const std::vector<No
   }
   for (auto& [parent, heap] : best) std::sort_heap(heap.begin(), heap.end(), better);
   std::vector<std::vector<NodeId>> result;
+  result.reserve(parents.size());
   for (NodeId parent : parents) result.push_back(best[index(parent)]);
   return result;
 }

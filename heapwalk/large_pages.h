@@ -18,9 +18,12 @@ template <class Vector>
 void reserve_large(Vector& vector, size_t size) {
   constexpr uintptr_t kLargePage = uintptr_t{2} << 20;
   vector.reserve(size);
-  auto begin = (reinterpret_cast<uintptr_t>(vector.data()) + kLargePage - 1) & ~(kLargePage - 1);
-  auto end = (reinterpret_cast<uintptr_t>(vector.data()) + size * sizeof(vector[0])) & ~(kLargePage - 1);
-  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+  auto* data = reinterpret_cast<char*>(vector.data());
+  const size_t bytes = size * sizeof(vector[0]);
+  const size_t skipped =
+      (kLargePage - reinterpret_cast<uintptr_t>(data) % kLargePage) % kLargePage;  // to a page's start
+  if (bytes >= skipped + kLargePage)
+    madvise(data + skipped, (bytes - skipped) / kLargePage * kLargePage, MADV_HUGEPAGE);
 }
 
 template <class Vector>

@@ -43,6 +43,7 @@ class FrameTable {
  public:
   explicit FrameTable(const Analysis& analysis) : types_(analysis.types->type_count()) {
     std::vector<std::string_view> names;
+    names.reserve(types_);
     for (uint32_t type = 0; type < types_; ++type) names.push_back(analysis.types->name(type));
     for (std::string& name : profile_type_names(names)) type_names_.push_back(std::move(name));
     add_special("[shared]", "shared");

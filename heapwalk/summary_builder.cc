@@ -95,6 +95,7 @@ std::vector<LeakRow> leak_rows(const Analysis& analysis) {
     shared.bytes -= analysis.dominators.retained_bytes(root);
   }
   std::vector<LeakRow> rows;
+  rows.reserve(by_type.size() + 1);
   for (auto& [type, row] : by_type) rows.push_back(std::move(row));
   if (shared.objects > 0) rows.push_back(std::move(shared));
   std::ranges::stable_sort(rows, std::greater{}, &LeakRow::bytes);

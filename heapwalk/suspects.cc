@@ -50,6 +50,7 @@ void descend(const Analysis& analysis, std::vector<Candidate>& candidates) {
   std::vector<bool> done(candidates.size(), false);
   for (size_t level = 0; level < kMaxDescent; ++level) {
     std::vector<NodeId> parents;
+    parents.reserve(candidates.size());
     for (const Candidate& candidate : candidates) parents.push_back(candidate.point);
     const auto children = analysis.dominators.children_of(parents, 1);
     for (size_t i = 0; i < candidates.size(); ++i) {
@@ -135,6 +136,7 @@ std::vector<SuspectRow> find_suspects(const Analysis& analysis, size_t limit) {
     candidates.pop_back();
   descend(analysis, candidates);
   std::vector<SuspectRow> rows;
+  rows.reserve(candidates.size() + limit);
   for (const Candidate& candidate : candidates)
     rows.push_back(analysis.graph.is_object(candidate.top) ? describe_shared(analysis, candidate)
                                                            : describe_root(analysis, candidate));

@@ -237,6 +237,7 @@ std::variant<Options, Message> parse_options(int argc, const char* const* argv) 
 std::optional<uint64_t> parse_bytes(std::string_view text) {
   double number = 0;
   const char* end = text.data() + text.size();
+  // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): from_chars gets both ends
   auto [rest, error] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
   if (error != std::errc{} || !(number >= 0) || !std::isfinite(number)) return std::nullopt;
   std::string_view unit(rest, static_cast<size_t>(end - rest));

@@ -22,6 +22,7 @@ namespace {
 
 constexpr uint64_t kThreadControlBlockBytes = 0x940;  // glibc 2.36 x86-64; used when the descriptor is missing
 constexpr uint64_t kMaxThreadControlBlockBytes = 0x4000;
+constexpr uint64_t kMaxTlsBlockBytes = 64U << 20;
 
 uint64_t control_block_bytes(const CoreDump& dump) {
   for (const Module& module : dump.modules) {
@@ -47,7 +48,8 @@ class ThreadRoots {
   void add_tls(uint64_t control_block_bytes) {
     if (!thread_.thread_pointer) return;
     for (const Module& module : inputs_.dump->modules)
-      if (module.tls && module.tls->static_offset) add_tls_block(module);
+      if (const auto& tls = module.tls; tls && tls->static_offset)
+        add_tls_block(module, *tls->static_offset, tls->size_bytes);
     AddressRange block = AddressRange::of(thread_.thread_pointer, control_block_bytes);
     if (!thread_.stack_mapping.empty() && thread_.stack_mapping.contains(thread_.thread_pointer))
       block = block.intersect(thread_.stack_mapping);
@@ -94,13 +96,13 @@ class ThreadRoots {
     return owner_;
   }
 
-  void add_tls_block(const Module& module) {
-    if (*module.tls->static_offset > thread_.thread_pointer.value) return;
-    // x86-64 puts the blocks below the thread pointer, aarch64 above.
+  void add_tls_block(const Module& module, uint64_t offset, uint64_t size_bytes) {
+    // x86-64 puts the blocks below the thread pointer, aarch64 above. The numbers come from the file and the core: no
+    // block is larger than the room it has.
     const bool below = inputs_.dump->process.architecture == Architecture::x86_64;
-    const Address begin = below ? thread_.thread_pointer - *module.tls->static_offset
-                                : thread_.thread_pointer + *module.tls->static_offset;
-    const AddressRange block = AddressRange::of(begin, module.tls->size_bytes);
+    if (below && offset > thread_.thread_pointer.value) return;
+    const Address begin = below ? thread_.thread_pointer - offset : thread_.thread_pointer + offset;
+    const AddressRange block = AddressRange::of(begin, std::min(size_bytes, below ? offset : kMaxTlsBlockBytes));
     if (inputs_.dump->memory.read(block.begin, 1).empty()) return;
     add_tls_words(block, [&](Address word) { return name_tls(module, block, word); });
     tls_ranges_.push_back(block);
