@@ -1,10 +1,12 @@
 // Fills the heap for the benchmark and dumps core: N live allocations by several threads, in the shapes that real heaps
 // consist of, with some churn so that the free lists are not empty.
 //
-//   list    a singly linked list whose nodes own a payload each
+//   list    a singly linked list whose nodes own a payload each; a payload knows its node and the payload before it
 //   chain   a doubly linked list
 //   tree    a red-black tree with parent pointers (std::map) whose values own a string
-//   table   a hash map (std::unordered_map) from a number to an owned record; records refer to an earlier record
+//   table   a hash map (std::unordered_map) from a number to an owned record; a record knows the one before it and a list node
+//
+// That makes two references per allocation, the shape that the memory target is stated for.
 //
 // Usage: bench_heap ALLOCATIONS [THREADS]        prints `truth ALLOCATIONS BYTES` (usable bytes), then aborts
 #include <malloc.h>
@@ -47,8 +49,11 @@ void operator delete(void* block, size_t) noexcept {
 
 namespace {
 
+struct ListNode;
 struct Payload {
-  long numbers[5];
+  ListNode* owner;
+  Payload* earlier;
+  long numbers[3];
 };
 struct ListNode {
   std::unique_ptr<Payload> payload;
@@ -56,7 +61,8 @@ struct ListNode {
 };
 struct Record {
   Record* earlier;
-  char text[40];
+  ListNode* node;
+  char text[32];
 };
 struct Work {
   ListNode* list = nullptr;
@@ -75,9 +81,12 @@ void fill(Work& work, long allocations, unsigned seed) {
     work.chain.push_back(i);
     if (i % 2 == 0) {
       work.list = new ListNode{std::make_unique<Payload>(), work.list};
+      work.list->payload->owner = work.list;
+      if (work.list->next != nullptr) work.list->payload->earlier = work.list->next->payload.get();
       work.tree.emplace(random(), std::string(24 + random() % 32, 't'));
       auto record = std::make_unique<Record>();
-      record->earlier = random() % 4 == 0 ? earlier : nullptr;
+      record->earlier = earlier;
+      record->node = work.list;
       earlier = record.get();
       work.table.emplace(random(), std::move(record));
     }
