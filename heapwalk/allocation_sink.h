@@ -4,7 +4,7 @@
 //          │                     │
 //          ▼                     ▼
 //     pages_ / starts_: one bit per granule where a block starts, kept only for pages that have one
-//     words_:           one 32-bit word per block: state and size
+//     words_:           one 16-bit word per block: state and size
 //
 // One sink per region, filled by one worker; ObjectIndex::build joins them. A region may be far larger than its
 // blocks (an absent 1 TiB mapping), so memory grows with the blocks, never with the region.
@@ -40,19 +40,19 @@ struct StateTotals {  // indexed by AllocationState
 constexpr uint32_t kGranulesPerPage = 256;
 using PageStarts = std::array<uint64_t, kGranulesPerPage / 64>;  // bit g: an allocation starts at granule g
 
-// State and size of one block in 32 bits: the state above the size in units of 8 bytes. Sizes that do not fit (4 GiB
+// State and size of one block in 16 bits: the state above the size in units of 8 bytes. Sizes that do not fit (64 KiB
 // and more, or no multiple of 8) are marked and looked up in a side table, sorted by the block's number.
 struct SizeWord {
-  static constexpr uint32_t kSizeBits = 29;
+  static constexpr uint32_t kSizeBits = 13;
   static constexpr uint32_t kElsewhere = (1U << kSizeBits) - 1;
 
   static constexpr bool fits(uint64_t size_bytes) { return size_bytes % 8 == 0 && size_bytes / 8 < kElsewhere; }
-  static constexpr uint32_t pack(uint64_t size_bytes, AllocationState state) {
+  static constexpr uint16_t pack(uint64_t size_bytes, AllocationState state) {
     uint32_t size = fits(size_bytes) ? static_cast<uint32_t>(size_bytes / 8) : kElsewhere;
-    return static_cast<uint32_t>(state) << kSizeBits | size;
+    return static_cast<uint16_t>(static_cast<uint32_t>(state) << kSizeBits | size);
   }
-  static constexpr uint32_t size_field(uint32_t word) { return word & kElsewhere; }
-  static constexpr AllocationState state(uint32_t word) { return static_cast<AllocationState>(word >> kSizeBits); }
+  static constexpr uint32_t size_field(uint16_t word) { return word & kElsewhere; }
+  static constexpr AllocationState state(uint16_t word) { return static_cast<AllocationState>(word >> kSizeBits); }
 };
 
 struct OddSize {
@@ -87,7 +87,7 @@ class AllocationSink {
   StateTotals totals_;
   std::vector<uint64_t> pages_;  // page numbers, ascending: address >> (granule_shift_ + 8)
   std::vector<PageStarts> starts_;
-  std::vector<uint32_t> words_;
+  std::vector<uint16_t> words_;
   std::vector<OddSize> odd_sizes_;
 };
 

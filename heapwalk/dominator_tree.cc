@@ -1,6 +1,6 @@
 // From the graph to its dominator tree, freeing each table before the next one is made:
 //
-//     condense ─► depth-first numbers ─► rows turned around ─► Semi-NCA ─► back to nodes ─► retained sizes
+//     find entries ─► depth-first numbers ─► rows of entries ─► Semi-NCA ─► back to nodes ─► retained sizes
 #include "heapwalk/dominator_tree.h"
 
 #include <algorithm>
@@ -16,47 +16,40 @@ namespace {
 
 constexpr size_t kAhead = 16;
 
-// By node: its dominator. Vertices count the kept nodes of the order.
 template <class Offset>
 std::vector<uint32_t> node_dominators(const RetentionGraph& graph, const Reachability& reach, size_t threads) {
-  EntryGraph<Offset> entries = condense<Offset>(graph, reach, threads);
-  std::vector<uint32_t> dominators = find_vertex_dominators(std::move(entries.rows), {0, entries.unreachable}, threads);
-  std::vector<uint32_t> idom;
-  assign_large(idom, graph.node_count(), index(kNoNode));
+  EntryGraph entries = find_entries(graph, reach, threads);
+  DepthFirstNumbers tree = number_depth_first(graph, reach, entries.kept);
+  VertexRows<Offset> rows = entry_rows<Offset>(graph, entries, tree, threads);
+  entries.entry_bits = std::vector<std::vector<uint64_t>>();
+  std::vector<uint32_t> dominators = find_vertex_dominators(std::move(tree.parent), std::move(rows));
   std::vector<uint32_t> node_of;
-  reserve_large(node_of, dominators.size());
-  for (size_t i = 0; i < reach.order.size(); ++i) {
-    if (i + kAhead < reach.order.size()) {
-      __builtin_prefetch(&reach.parent[index(reach.order[i + kAhead])]);
-      __builtin_prefetch(&idom[index(reach.order[i + kAhead])], 1);
-    }
-    uint32_t node = index(reach.order[i]);
-    if (entries.kept[node]) node_of.push_back(node);
-    // A dominator stands before the nodes it dominates.
-    idom[node] = reach.several_parents[node] ? node_of[dominators[node_of.size() - 1]] : index(reach.parent[node]);
+  assign_large(node_of, dominators.size(), 0);
+  for (uint32_t node = 0; node < graph.node_count(); ++node) {
+    if (entries.kept[node]) node_of[tree.number[node]] = node;
+  }
+  tree.number = std::vector<uint32_t>();
+  std::vector<uint32_t> idom;  // by node: the parent, unless there are several entries
+  reserve_large(idom, graph.node_count());
+  for (NodeId parent : reach.parent) idom.push_back(index(parent));
+  for (uint32_t vertex = 0; vertex < dominators.size(); ++vertex) {
+    if (reach.several_parents[node_of[vertex]]) idom[node_of[vertex]] = node_of[dominators[vertex]];
   }
   return idom;
 }
 
-// Adds every node's values to its dominator's; dominators stand first in the order.
+// Adds every node's bytes to its dominator's; dominators stand first in the order.
 template <class T>
-void sum_up(const std::vector<NodeId>& order, const std::vector<uint32_t>& idom, std::vector<T>& bytes,
-            std::vector<uint32_t>& objects) {
+void sum_up(const std::vector<NodeId>& order, const std::vector<uint32_t>& idom, std::vector<T>& bytes) {
   for (size_t i = order.size(); i-- > 0;) {
     if (i >= 2 * kAhead) __builtin_prefetch(&idom[index(order[i - 2 * kAhead])]);
     if (i >= kAhead) {
       uint32_t ahead = index(order[i - kAhead]);
       __builtin_prefetch(&bytes[ahead]);
-      __builtin_prefetch(&objects[ahead]);
-      if (idom[ahead] != index(kNoNode)) {
-        __builtin_prefetch(&bytes[idom[ahead]], 1);
-        __builtin_prefetch(&objects[idom[ahead]], 1);
-      }
+      if (idom[ahead] != index(kNoNode)) __builtin_prefetch(&bytes[idom[ahead]], 1);
     }
     uint32_t node = index(order[i]);
-    if (idom[node] == index(kNoNode)) continue;
-    bytes[idom[node]] += bytes[node];
-    objects[idom[node]] += objects[node];
+    if (idom[node] != index(kNoNode)) bytes[idom[node]] += bytes[node];
   }
 }
 
@@ -65,7 +58,7 @@ void sum_up(const std::vector<NodeId>& order, const std::vector<uint32_t>& idom,
 DominatorTree find_dominators(const RetentionGraph& graph, const Reachability& reachability, const ObjectIndex& objects,
                               size_t threads) {
   DominatorTree tree;
-  bool narrow = graph.edge_count() + graph.node_count() < UINT32_MAX;  // more than the condensed rows can have
+  bool narrow = graph.edge_count() < UINT32_MAX;
   tree.idom_ = narrow ? node_dominators<uint32_t>(graph, reachability, threads)
                       : node_dominators<uint64_t>(graph, reachability, threads);
   tree.retain(graph, reachability, objects);
@@ -86,20 +79,48 @@ void DominatorTree::retain(const RetentionGraph& graph, const Reachability& reac
   auto sum = [&](auto& bytes) {
     using Value = std::decay_t<decltype(bytes[0])>;
     assign_large(bytes, graph.node_count(), 0);
-    assign_large(objects_, graph.node_count(), 0);
     for (uint32_t id = 0; id < objects.size(); ++id) {
       ObjectId object{id};
       if (!objects.is_used(object)) continue;
       bytes[index(graph.node_of(object))] = static_cast<Value>(objects.size_bytes(object) >> unit_shift_);
-      objects_[index(graph.node_of(object))] = 1;
     }
-    sum_up(reachability.order, idom_, bytes, objects_);
+    sum_up(reachability.order, idom_, bytes);
   };
   if (narrow) {
     sum(bytes_);
   } else {
     sum(wide_bytes_);
   }
+}
+
+std::vector<uint64_t> DominatorTree::retained_objects(const std::vector<NodeId>& nodes, const Reachability& reachability,
+                                                     const RetentionGraph& graph) const {
+  constexpr uint32_t kNone = UINT32_MAX;
+  std::vector<uint32_t> holder;  // by node: the nearest of `nodes` above it, by position
+  assign_large(holder, idom_.size(), kNone);
+  for (uint32_t i = 0; i < nodes.size(); ++i) holder[index(nodes[i])] = i;
+  std::vector<uint64_t> counts(nodes.size(), 0);
+  std::vector<std::pair<uint32_t, uint32_t>> nested;  // (inner, outer), outer ones first
+  const std::vector<NodeId>& order = reachability.order;
+  for (size_t i = 0; i < order.size(); ++i) {
+    if (i + 2 * kAhead < order.size()) __builtin_prefetch(&idom_[index(order[i + 2 * kAhead])]);
+    if (i + kAhead < order.size()) {
+      uint32_t ahead = idom_[index(order[i + kAhead])];
+      if (ahead != index(kNoNode)) __builtin_prefetch(&holder[ahead]);
+      __builtin_prefetch(&holder[index(order[i + kAhead])], 1);
+    }
+    uint32_t node = index(order[i]);
+    uint32_t above = idom_[node] == index(kNoNode) ? kNone : holder[idom_[node]];
+    uint32_t& mine = holder[node];
+    if (mine == kNone) {
+      mine = above;
+    } else if (above != kNone) {
+      nested.emplace_back(mine, above);
+    }
+    if (mine != kNone && graph.is_object(order[i])) ++counts[mine];
+  }
+  for (size_t i = nested.size(); i-- > 0;) counts[nested[i].second] += counts[nested[i].first];
+  return counts;
 }
 
 std::vector<std::vector<NodeId>> DominatorTree::children_of(const std::vector<NodeId>& parents, size_t limit) const {
@@ -149,22 +170,19 @@ bool DominatorTree::check(const ObjectIndex& objects, const RetentionGraph& grap
 
 bool DominatorTree::check_sums(const ObjectIndex& objects, const RetentionGraph& graph) const {
   std::vector<uint64_t> bytes(idom_.size());
-  std::vector<uint64_t> counts(idom_.size());
   uint64_t total = 0;
   for (uint32_t id = 0; id < objects.size(); ++id) {
     if (!objects.is_used(ObjectId{id})) continue;
     uint32_t node = index(graph.node_of(ObjectId{id}));
     bytes[node] = objects.size_bytes(ObjectId{id});
-    counts[node] = 1;
     total += bytes[node];
   }
   for (uint32_t node = 0; node < idom_.size(); ++node) {
     if (idom_[node] == index(kNoNode)) continue;
     bytes[idom_[node]] += retained_bytes(NodeId{node});
-    counts[idom_[node]] += retained_objects(NodeId{node});
   }
   for (uint32_t node = 0; node < idom_.size(); ++node) {
-    if (bytes[node] != retained_bytes(NodeId{node}) || counts[node] != retained_objects(NodeId{node})) return false;
+    if (bytes[node] != retained_bytes(NodeId{node})) return false;
   }
   return retained_bytes(kProcessNode) + retained_bytes(kUnreachableNode) == total;
 }

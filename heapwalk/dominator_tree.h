@@ -1,7 +1,7 @@
 // What would go away with what: immediate dominators and retained sizes.
 //
 // u dominates v when every admitted path from the top to v runs through u; free u's last reference and v goes with it.
-// A node with a single entry is dominated by its parent; the others are searched for in the condensed graph of
+// A node with a single entry is dominated by its parent; the others are searched for among the entries of
 // entry_graph.h with the algorithm of semi_nca.h, with explicit stacks and 32-bit numbers.
 //
 // self(object) = its usable bytes; self(process, owner, root, mapping) = 0, so retained(process) = all reachable used
@@ -25,8 +25,10 @@ class DominatorTree {
   uint64_t retained_bytes(NodeId node) const {
     return wide_bytes_.empty() ? uint64_t{bytes_[index(node)]} << unit_shift_ : wide_bytes_[index(node)];
   }
-  // Used allocations in the subtree, the node itself included.
-  uint64_t retained_objects(NodeId node) const { return objects_[index(node)]; }
+  // By position in `nodes` (distinct): the used allocations in its subtree, itself included. Few ask, so they are not
+  // kept for every node; one pass over all nodes for any number: ask for several at once.
+  std::vector<uint64_t> retained_objects(const std::vector<NodeId>& nodes, const Reachability& reachability,
+                                         const RetentionGraph& graph) const;
 
   // Children of one node, by descending retained bytes then ascending id; at most `limit`. One pass over all nodes for
   // any number of parents: ask for several at once.
@@ -43,7 +45,6 @@ class DominatorTree {
   std::vector<uint32_t> bytes_;       // by node: retained, in units of 1 << unit_shift_ bytes
   std::vector<uint64_t> wide_bytes_;  // in use instead where 32 bits cannot hold the sum of all sizes
   uint32_t unit_shift_ = 0;
-  std::vector<uint32_t> objects_;  // by node: retained
 };
 
 // The result does not depend on the number of threads.

@@ -1,9 +1,10 @@
-// Passes over all rows go block by block in memory order, on all threads; passes from parents to children or back go
+// Passes over all edges go block by block in memory order, on all threads; passes from parents to children or back go
 // along the order of the search. The first pass marks the edges that matter in a bitmap; the later ones look at nothing
-// else, and every row of the result is written by the one block its node lies in.
+// else.
 #include "heapwalk/entry_graph.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 
 #include "dump/base/parallel.h"
@@ -15,43 +16,34 @@ namespace {
 constexpr size_t kAhead = 16;
 constexpr uint32_t kBlock = RetentionGraph::kNodesPerBlock;
 
-class Condenser {
+class EntryFinder {
  public:
-  Condenser(const RetentionGraph& graph, const Reachability& reach, size_t threads)
-      : graph_(graph), reach_(reach), threads_(threads), marks_((size_t{graph.node_count()} + kBlock - 1) / kBlock) {}
+  EntryFinder(const RetentionGraph& graph, const Reachability& reach) : graph_(graph), reach_(reach) {}
 
-  template <class Offset>
-  EntryGraph<Offset> run() {
-    assign_large(number_, graph_.node_count(), kNoVertex);
-    pass_down([&](uint32_t node) { return is_folded(node) ? kNoVertex : node; });  // the root of its folded tree
+  EntryGraph run(size_t threads) {
+    find_folded_roots();
     exits_.assign(graph_.node_count(), false);
     least_ = least_object_stage();
-    parallel_for(marks_.size(), threads_, [&](size_t block) { mark_entries(block); });
+    result_.entry_bits.resize((size_t{graph_.node_count()} + kBlock - 1) / kBlock);
+    parallel_for(result_.entry_bits.size(), threads, [&](size_t block) { mark_entries(block); });
+    std::vector<uint32_t>().swap(folded_root_);
     choose_kept();
-    uint32_t vertices = 0;
-    pass_down([&](uint32_t node) { return kept_[node] ? vertices++ : kNoVertex; });
-    EntryGraph<Offset> result;
-    result.rows = make_rows<Offset>(vertices);
-    result.unreachable = number_[index(kUnreachableNode)];
-    result.kept = std::move(kept_);
-    return result;
+    return std::move(result_);
   }
 
  private:
   bool is_folded(uint32_t node) const { return !reach_.several_parents[node] && reach_.parent[node] != kNoNode; }
 
-  // Numbers each node like its parent, unless `own(node)` gives it a number of its own.
-  template <class Own>
-  void pass_down(Own own) {
+  void find_folded_roots() {
     const std::vector<NodeId>& order = reach_.order;
+    assign_large(folded_root_, graph_.node_count(), kNoVertex);
     for (size_t i = 0; i < order.size(); ++i) {
       if (i + kAhead < order.size()) {
         __builtin_prefetch(&reach_.parent[index(order[i + kAhead])]);
-        __builtin_prefetch(&number_[index(order[i + kAhead])], 1);
+        __builtin_prefetch(&folded_root_[index(order[i + kAhead])], 1);
       }
       uint32_t node = index(order[i]);
-      uint32_t mine = own(node);
-      number_[node] = mine != kNoVertex ? mine : number_[index(reach_.parent[node])];
+      folded_root_[node] = is_folded(node) ? folded_root_[index(reach_.parent[node])] : node;
     }
   }
 
@@ -63,12 +55,12 @@ class Condenser {
     return Stage::exact;
   }
 
-  // Marks the admitted edges into nodes with several entries, and the folded nodes that have one.
+  // Marks the block's entries, and the folded nodes that have one. A block's nodes are whole words of `exits_`.
   void mark_entries(size_t block) {
     auto first = static_cast<uint32_t>(block * kBlock);
     uint32_t last = first + std::min(graph_.node_count() - first, kBlock);
     uint64_t base = graph_.edges_of(NodeId{first}).begin;
-    std::vector<uint64_t>& marks = marks_[block];
+    std::vector<uint64_t>& marks = result_.entry_bits[block];
     marks.assign((graph_.edges_of(NodeId{last - 1}).end - base + 63) / 64, 0);
     for (uint32_t node = first; node < last; ++node) {
       Stage stage = reach_.stage_of(NodeId{node});
@@ -77,7 +69,7 @@ class Condenser {
       uint64_t edge = graph_.edges_of(NodeId{node}).begin - base;
       graph_.for_each_edge(NodeId{node}, [&](NodeId to, EdgeKind kind) {
         uint64_t e = edge++;
-        if (!reach_.several_parents[index(to)] || number_[node] == index(to)) return;
+        if (!reach_.several_parents[index(to)] || folded_root_[node] == index(to)) return;
         bool admitted = std::max(stage, static_cast<Stage>(kind)) <= least_ ? graph_.is_object(to) : false;
         if (!admitted && !is_admitted(stage, kind, reach_.stage_of(to))) return;
         marks[e / 64] |= 1ULL << (e % 64);
@@ -89,87 +81,169 @@ class Condenser {
 
   // Kept: several entries, an exit, or two children with kept nodes below them.
   void choose_kept() {
-    kept_ = reach_.several_parents;
-    kept_[index(kProcessNode)] = kept_[index(kUnreachableNode)] = true;
-    std::vector<bool> one_branch(kept_.size());
+    std::vector<bool>& kept = result_.kept = reach_.several_parents;
+    kept[index(kProcessNode)] = kept[index(kUnreachableNode)] = true;
+    std::vector<bool> one_branch(kept.size());
     for (size_t i = reach_.order.size(); i-- > 0;) {
       if (i >= kAhead) __builtin_prefetch(&reach_.parent[index(reach_.order[i - kAhead])]);
       uint32_t node = index(reach_.order[i]);
       if (!is_folded(node)) continue;
-      if (exits_[node]) kept_[node] = true;
-      if (!kept_[node] && !one_branch[node]) continue;
+      if (exits_[node]) kept[node] = true;
+      if (!kept[node] && !one_branch[node]) continue;
       uint32_t parent = index(reach_.parent[node]);
-      if (one_branch[parent]) kept_[parent] = true;
+      if (one_branch[parent]) kept[parent] = true;
       one_branch[parent] = true;
     }
-    std::vector<bool>().swap(exits_);
-  }
-
-  // Calls f(parent's vertex, vertex) for the edges that are no marked ones: to folded nodes, and to leak roots.
-  template <class F>
-  void for_each_tree_edge(F f) const {
-    for (uint32_t node = 0; node < graph_.node_count(); ++node) {
-      if (kept_[node] && is_folded(node)) f(number_[index(reach_.parent[node])], number_[node]);
-    }
-    for (NodeId root : reach_.leak_roots) {
-      if (!is_folded(index(root))) f(number_[index(kUnreachableNode)], number_[index(root)]);
-    }
-  }
-
-  // Calls f(vertex, target node) for the marked edges of a block, all of one vertex together.
-  template <class F>
-  void for_each_marked_edge(size_t block, F f) const {
-    if (marks_[block].empty()) return;
-    auto first = static_cast<uint32_t>(block * kBlock);
-    uint64_t base = graph_.edges_of(NodeId{first}).begin;
-    uint32_t node = first;
-    uint64_t end = graph_.edges_of(NodeId{node}).end;
-    for (size_t w = 0; w < marks_[block].size(); ++w) {
-      for (uint64_t bits = marks_[block][w]; bits != 0; bits &= bits - 1) {
-        uint64_t edge = base + w * 64 + static_cast<uint64_t>(std::countr_zero(bits));
-        while (edge >= end) end = graph_.edges_of(NodeId{++node}).end;
-        f(number_[node], graph_.target(edge));
-      }
-    }
-  }
-
-  template <class Offset>
-  VertexRows<Offset> make_rows(uint32_t vertices) {
-    VertexRows<Offset> rows;
-    assign_large(rows.offsets, size_t{vertices} + 1, 0);
-    parallel_for(marks_.size(), threads_, [&](size_t block) {
-      for_each_marked_edge(block, [&](uint32_t vertex, NodeId) { ++rows.offsets[vertex]; });
-    });
-    for_each_tree_edge([&](uint32_t vertex, uint32_t) { ++rows.offsets[vertex]; });
-    for (size_t v = 1; v <= vertices; ++v) rows.offsets[v] += rows.offsets[v - 1];
-    assign_large(rows.targets, rows.offsets.back(), 0);
-    // Filling each row from its end leaves its offset at its beginning.
-    for_each_tree_edge([&](uint32_t vertex, uint32_t target) { rows.targets[--rows.offsets[vertex]] = target; });
-    parallel_for(marks_.size(), threads_, [&](size_t block) {
-      for_each_marked_edge(
-          block, [&](uint32_t vertex, NodeId to) { rows.targets[--rows.offsets[vertex]] = number_[index(to)]; });
-    });
-    return rows;
   }
 
   const RetentionGraph& graph_;
   const Reachability& reach_;
-  size_t threads_;
   Stage least_ = Stage::exact;
-  std::vector<uint32_t> number_;  // by node: its folded tree's root; later its nearest kept ancestor's vertex
-  std::vector<std::vector<uint64_t>> marks_;  // by block: a bit per edge
-  std::vector<bool> exits_;                   // by node: folded, with a marked edge
-  std::vector<bool> kept_;
+  std::vector<uint32_t> folded_root_;  // by node: the root of its folded tree
+  std::vector<bool> exits_;            // by node: folded, with an entry elsewhere
+  EntryGraph result_;
 };
+
+// The stack has a frame only for nodes with a further unvisited target, so a list needs none.
+class DepthFirstSearch {
+ public:
+  DepthFirstSearch(const RetentionGraph& graph, const Reachability& reach, const std::vector<bool>& kept)
+      : graph_(graph), reach_(reach), kept_(kept), visited_(graph.node_count()) {
+    assign_large(result_.number, graph.node_count(), kNoVertex);
+    reserve_large(result_.parent, static_cast<size_t>(std::count(kept.begin(), kept.end(), true)));
+  }
+
+  DepthFirstNumbers run() {
+    search_from(kProcessNode, kNoVertex);
+    search_from(kUnreachableNode, kNoVertex);
+    for (NodeId root : reach_.leak_roots) {
+      if (!visited_[index(root)]) search_from(root, result_.number[index(kUnreachableNode)]);
+    }
+    return std::move(result_);
+  }
+
+ private:
+  struct Frame {
+    NodeId node;
+    uint32_t next;  // position in its row of a target that was unvisited when the frame was left
+  };
+
+  void search_from(NodeId root, uint32_t parent) {
+    visit(root, parent);
+    Frame at{root, 0};
+    for (;;) {
+      std::span<const NodeId> row = graph_.targets(at.node);
+      at.next = next_unvisited(at.node, row, at.next);
+      if (at.next == row.size()) {
+        if (frames_.empty()) return;
+        at = frames_.back();
+        frames_.pop_back();
+        continue;
+      }
+      NodeId child = row[at.next];
+      visit(child, result_.number[index(at.node)]);
+      at.next = next_unvisited(at.node, row, at.next + 1);
+      if (at.next != row.size()) {
+        graph_.prefetch_targets(row[at.next]);
+        frames_.push_back(at);
+      }
+      at = {child, 0};
+    }
+  }
+
+  void visit(NodeId node, uint32_t parent) {
+    visited_[index(node)] = true;
+    for (NodeId target : graph_.targets(node).first(std::min<size_t>(graph_.targets(node).size(), kFetched))) {
+      graph_.prefetch_offsets(target);
+      __builtin_prefetch(&reach_.stage[index(target)]);
+      __builtin_prefetch(&result_.number[index(target)], 1);
+    }
+    if (kept_[index(node)]) {
+      result_.number[index(node)] = static_cast<uint32_t>(result_.parent.size());
+      result_.parent.push_back(parent);
+    } else {
+      result_.number[index(node)] = parent;
+    }
+  }
+
+  uint32_t next_unvisited(NodeId from, std::span<const NodeId> row, uint32_t at) const {
+    for (; at < row.size(); ++at) {
+      if (visited_[index(row[at])]) continue;
+      if (is_admitted(reach_.stage_of(from), graph_.kind(from, at), reach_.stage_of(row[at]))) break;
+    }
+    return at;
+  }
+
+  static constexpr size_t kFetched = 8;
+  const RetentionGraph& graph_;
+  const Reachability& reach_;
+  const std::vector<bool>& kept_;
+  std::vector<bool> visited_;  // small enough for the processor's cache, which the numbers are not
+  std::vector<Frame> frames_;
+  DepthFirstNumbers result_;
+};
+
+// Calls f(from, to) for the entries of a block of nodes.
+template <class F>
+void for_each_entry(const RetentionGraph& graph, const std::vector<uint64_t>& entry_bits, size_t block, F f) {
+  if (entry_bits.empty()) return;
+  auto node = static_cast<uint32_t>(block * kBlock);
+  uint64_t base = graph.edges_of(NodeId{node}).begin;
+  uint64_t end = graph.edges_of(NodeId{node}).end;
+  for (size_t w = 0; w < entry_bits.size(); ++w) {
+    for (uint64_t bits = entry_bits[w]; bits != 0; bits &= bits - 1) {
+      uint64_t edge = base + w * 64 + static_cast<uint64_t>(std::countr_zero(bits));
+      while (edge >= end) end = graph.edges_of(NodeId{++node}).end;
+      f(NodeId{node}, graph.target(edge));
+    }
+  }
+}
+
+template <class Offset>
+Offset fetch_add(Offset& counter, Offset amount, bool shared) {
+  if (shared) return std::atomic_ref<Offset>(counter).fetch_add(amount, std::memory_order_relaxed);
+  Offset old = counter;
+  counter = static_cast<Offset>(counter + amount);
+  return old;
+}
 
 }  // namespace
 
-template <class Offset>
-EntryGraph<Offset> condense(const RetentionGraph& graph, const Reachability& reachability, size_t threads) {
-  return Condenser(graph, reachability, threads).run<Offset>();
+EntryGraph find_entries(const RetentionGraph& graph, const Reachability& reachability, size_t threads) {
+  return EntryFinder(graph, reachability).run(threads);
 }
 
-template EntryGraph<uint32_t> condense(const RetentionGraph&, const Reachability&, size_t);
-template EntryGraph<uint64_t> condense(const RetentionGraph&, const Reachability&, size_t);
+DepthFirstNumbers number_depth_first(const RetentionGraph& graph, const Reachability& reachability,
+                                     const std::vector<bool>& kept) {
+  return DepthFirstSearch(graph, reachability, kept).run();
+}
+
+template <class Offset>
+VertexRows<Offset> entry_rows(const RetentionGraph& graph, const EntryGraph& entries, const DepthFirstNumbers& tree,
+                              size_t threads) {
+  VertexRows<Offset> rows;
+  const bool shared = threads > 1;
+  auto for_each = [&](auto f) {
+    parallel_for(entries.entry_bits.size(), threads, [&](size_t block) {
+      for_each_entry(graph, entries.entry_bits[block], block, [&](NodeId from, NodeId to) {
+        uint32_t source = tree.number[index(from)];
+        uint32_t target = tree.number[index(to)];
+        if (source != target && source != tree.parent[target]) f(source, target);
+      });
+    });
+  };
+  assign_large(rows.offsets, tree.parent.size() + 1, 0);
+  for_each([&](uint32_t, uint32_t target) { fetch_add<Offset>(rows.offsets[target], 1, shared); });
+  for (size_t v = 1; v < rows.offsets.size(); ++v) rows.offsets[v] += rows.offsets[v - 1];
+  assign_large(rows.sources, rows.offsets.back(), 0);
+  // Filling each row from its end leaves its offset at its beginning.
+  for_each([&](uint32_t source, uint32_t target) {
+    rows.sources[fetch_add<Offset>(rows.offsets[target], static_cast<Offset>(-1), shared) - 1] = source;
+  });
+  return rows;
+}
+
+template VertexRows<uint32_t> entry_rows(const RetentionGraph&, const EntryGraph&, const DepthFirstNumbers&, size_t);
+template VertexRows<uint64_t> entry_rows(const RetentionGraph&, const EntryGraph&, const DepthFirstNumbers&, size_t);
 
 }  // namespace heapwalk

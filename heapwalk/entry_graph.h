@@ -12,8 +12,11 @@
 //       ╲   │   ○ f               ╲   │                  child that is not dropped for good, so an edge from its
 //        e ●                       e ●                   nearest kept ancestor to that child says the same.
 //
-// The kept nodes are numbered in the order of the search. An edge from a folded node to the several-entry node at the root of
-// its own folded tree (a `parent` or `owner` pointer) is entered from below only and does not count.
+// An *entry* is an admitted edge into a node with several entries. An edge from a folded node to the several-entry node
+// at the root of its own folded tree (a `parent` or `owner` pointer) is entered from below only and does not count.
+//
+// The graph is not copied: a bit per node says what is kept, a bit per edge what counts. The search numbers the kept
+// nodes in depth-first order of the whole graph, and the entries are laid into rows by those numbers.
 #pragma once
 
 #include <cstdint>
@@ -25,15 +28,22 @@
 
 namespace heapwalk {
 
-template <class Offset>
 struct EntryGraph {
-  std::vector<bool> kept;    // by node; vertex v is the v-th kept node of the search's order
-  VertexRows<Offset> rows;   // in no particular order
-  uint32_t unreachable = 0;  // the vertex of the node `unreachable`; the process is vertex 0
+  std::vector<bool> kept;                         // by node
+  std::vector<std::vector<uint64_t>> entry_bits;  // by block of the graph's nodes: a bit per edge
 };
+EntryGraph find_entries(const RetentionGraph& graph, const Reachability& reachability, size_t threads);
 
-// Offset 32 bits wide needs fewer than 2^32 edges and nodes together.
-template <class Offset>
-EntryGraph<Offset> condense(const RetentionGraph& graph, const Reachability& reachability, size_t threads);
+struct DepthFirstNumbers {
+  std::vector<uint32_t> number;  // by node: its own, or that of its nearest kept ancestor
+  std::vector<uint32_t> parent;  // by number: that of its depth-first parent; kNoVertex for the two tops
+};
+DepthFirstNumbers number_depth_first(const RetentionGraph& graph, const Reachability& reachability,
+                                     const std::vector<bool>& kept);
+
+// By number: where its entries come from, the parent left out. In no particular order.
+template <class Offset>  // 32 bits wide needs fewer than 2^32 entries
+VertexRows<Offset> entry_rows(const RetentionGraph& graph, const EntryGraph& entries, const DepthFirstNumbers& tree,
+                              size_t threads);
 
 }  // namespace heapwalk

@@ -32,4 +32,15 @@ void assign_large(Vector& vector, size_t size, typename Vector::value_type value
   vector.assign(size, value);
 }
 
+// Shortens the vector and gives the memory behind its new end back to the system, whole pages of it. Worth it by the
+// megabyte.
+template <class Vector>
+void release_tail(Vector& vector, size_t size) {
+  constexpr uintptr_t kPage = 4096;
+  const auto old_end = reinterpret_cast<uintptr_t>(vector.data() + vector.size()) / kPage * kPage;
+  vector.resize(size);
+  const auto end = (reinterpret_cast<uintptr_t>(vector.data() + size) + kPage - 1) / kPage * kPage;
+  if (end < old_end) madvise(reinterpret_cast<void*>(end), old_end - end, MADV_DONTNEED);
+}
+
 }  // namespace heapwalk

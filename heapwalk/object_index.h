@@ -3,12 +3,12 @@
 //                    page (256 granules: 4 KiB at granule 16)            by ObjectId
 //     address ─────► ┌──────────────────────────────┬────────────────┐   ┌──────────────┐
 //       through the  │ starts: one bit per granule, │ rank: ObjectId │──►│ size, state  │
-//       directory    │ set where an allocation      │ of the first   │   │ (32 bits)    │
+//       directory    │ set where an allocation      │ of the first   │   │ (16 bits)    │
 //                    │ starts                       │ start here     │   └──────────────┘
 //                    └──────────────────────────────┴────────────────┘
 //
 // An address maps to the last start at or before it, in O(1): set bits below it in its page, plus the rank. Interior
-// pointers thus cost the same as exact ones; the size says whether the address is inside. An object costs 4 bytes and
+// pointers thus cost the same as exact ones; the size says whether the address is inside. An object costs 2 bytes and
 // its share of the page, about 1; a lookup costs two cache misses, both of which a caller can prefetch.
 //
 // Rank and select on bitmaps: Jacobson, "Space-efficient static trees and graphs", FOCS 1989.
@@ -138,7 +138,7 @@ class ObjectIndex {
   std::vector<uint64_t> pages_;     // by record: page number
   std::vector<PageStarts> starts_;  // by record
   std::vector<uint32_t> ranks_;     // by record, and one more: the number of allocations
-  std::vector<uint32_t> words_;     // by id: SizeWord
+  std::vector<uint16_t> words_;     // by id: SizeWord
   std::vector<OddSize> odd_sizes_;
   std::vector<FarReaching> far_;
   std::vector<AddressRange> regions_;

@@ -280,11 +280,13 @@ class StackWriter {
 
 FoldedStacks::FoldedStacks(const Analysis& analysis, size_t threads) {
   auto data = std::make_unique<Data>(analysis);
-  // One view after the other, although they could run side by side: at this point 4 bytes per node are the peak.
-  for (bool by_dominator : {true, false}) {
+  std::vector<uint32_t> types[] = {find_types(analysis, threads), {}};
+  types[1] = types[0];
+  parallel_for(2, threads, [&](size_t view) {
+    bool by_dominator = view == 0;
     ViewBuilder builder(analysis, data->frames, by_dominator, by_dominator ? data->by_dominator : data->by_path);
-    builder.build(find_types(analysis, threads));
-  }
+    builder.build(std::move(types[view]));
+  });
   data_ = std::move(data);
 }
 

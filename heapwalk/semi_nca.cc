@@ -1,77 +1,52 @@
-// Numbers below are preorder numbers unless they are called vertices.
+// Vertices are named by their depth-first numbers throughout.
 #include "heapwalk/semi_nca.h"
 
 #include <algorithm>
-#include <atomic>
-
-#include "dump/base/parallel.h"
 
 #include "heapwalk/large_pages.h"
 
 namespace heapwalk {
 namespace {
 
-struct DepthFirstTree {
-  std::vector<uint32_t> number;  // by vertex
-  std::vector<uint32_t> parent;  // by number: the parent's number; kNoVertex for roots
+// A depth-first tree in two bits per vertex: for each, in order, a 0 per step up from the vertex before it, then a 1.
+class TreeShape {
+ public:
+  explicit TreeShape(const std::vector<uint32_t>& parent) : vertices_(parent.size()) {
+    bits_.reserve(2 * parent.size());
+    for (uint32_t vertex = 0; vertex < parent.size(); ++vertex) {
+      for (uint32_t at = vertex == 0 ? kNoVertex : vertex - 1; at != parent[vertex]; at = parent[at]) {
+        bits_.push_back(false);
+      }
+      bits_.push_back(true);
+    }
+  }
+
+  void restore(std::vector<uint32_t>& parent) const {
+    size_t bit = 0;
+    for (uint32_t vertex = 0; vertex < vertices_; ++vertex) {
+      uint32_t at = vertex == 0 ? kNoVertex : vertex - 1;
+      for (; !bits_[bit]; ++bit) at = parent[at];
+      ++bit;
+      parent[vertex] = at;
+    }
+  }
+
+ private:
+  size_t vertices_;
+  std::vector<bool> bits_;
 };
 
-template <class Offset>
-DepthFirstTree search_depth_first(const VertexRows<Offset>& rows, const std::vector<uint32_t>& roots) {
-  struct Frame {
-    uint32_t vertex;
-    Offset next;  // position of an edge to a vertex that was unvisited when the frame was left
-  };
-  DepthFirstTree tree;
-  assign_large(tree.number, rows.offsets.size() - 1, kNoVertex);
-  reserve_large(tree.parent, tree.number.size());
-  std::vector<Frame> frames;
-  auto visit = [&](uint32_t vertex, uint32_t parent) {
-    constexpr Offset kFetched = 8;
-    Offset begin = rows.offsets[vertex];
-    for (Offset e = begin; e < std::min<Offset>(begin + kFetched, rows.offsets[vertex + 1]); ++e) {
-      __builtin_prefetch(&tree.number[rows.targets[e]], 1);
-      __builtin_prefetch(&rows.offsets[rows.targets[e]]);
-    }
-    tree.number[vertex] = static_cast<uint32_t>(tree.parent.size());
-    tree.parent.push_back(parent);
-  };
-  auto next_unvisited = [&](uint32_t vertex, Offset edge) {
-    Offset end = rows.offsets[vertex + 1];
-    while (edge < end && tree.number[rows.targets[edge]] != kNoVertex) ++edge;
-    return edge;
-  };
-  for (uint32_t root : roots) {
-    visit(root, kNoVertex);
-    Frame at{root, rows.offsets[root]};
-    for (;;) {
-      Offset edge = next_unvisited(at.vertex, at.next);
-      if (edge == rows.offsets[at.vertex + 1]) {
-        if (frames.empty()) break;
-        at = frames.back();
-        frames.pop_back();
-        continue;
-      }
-      uint32_t child = rows.targets[edge];
-      visit(child, tree.number[at.vertex]);
-      at.next = next_unvisited(at.vertex, edge + 1);
-      if (at.next != rows.offsets[at.vertex + 1]) frames.push_back(at);
-      at = {child, rows.offsets[child]};
-    }
-  }
-  return tree;
-}
-
 // The forest of vertices after the current one. label: the least semi on the compressed path to the forest's edge.
+// Labels are stored from the last vertex down, in the order in which vertices join, so that they take memory as they do.
 class Forest {
  public:
-  explicit Forest(const std::vector<uint32_t>& parent) {
-    reserve_large(ancestor_, parent.size());
-    ancestor_ = parent;
-    assign_large(label_, parent.size(), 0);
+  // `parent` is turned into the forest's pointers.
+  explicit Forest(std::vector<uint32_t>& parent)
+      : ancestor_(parent), last_(static_cast<uint32_t>(parent.size()) - 1) {
+    reserve_large(label_, parent.size());
   }
 
-  void set_label(uint32_t vertex, uint32_t semi) { label_[vertex] = semi; }
+  void join(uint32_t semi) { label_.push_back(semi); }  // the next vertex, downwards
 
   // The least label among `vertex` and its ancestors after `current`.
   uint32_t evaluate(uint32_t vertex, uint32_t current) {
@@ -82,12 +57,11 @@ class Forest {
       below = vertex;
       vertex = above;
     }
-    uint32_t least = label_[vertex];
+    uint32_t least = label(vertex);
     uint32_t top = ancestor_[vertex];
     while (below != kNoVertex) {  // down again
       uint32_t next = ancestor_[below];
-      least = std::min(least, label_[below]);
-      label_[below] = least;
+      least = label(below) = std::min(least, label(below));
       ancestor_[below] = top;
       below = next;
     }
@@ -95,13 +69,15 @@ class Forest {
   }
   void prefetch(uint32_t vertex) const {
     __builtin_prefetch(&ancestor_[vertex]);
-    __builtin_prefetch(&label_[vertex]);
+    __builtin_prefetch(label_.data() + (last_ - vertex));
   }
 
  private:
+  uint32_t& label(uint32_t vertex) { return label_[last_ - vertex]; }
   static bool is_linked(uint32_t ancestor, uint32_t current) { return ancestor > current && ancestor != kNoVertex; }
 
-  std::vector<uint32_t> ancestor_;
+  std::vector<uint32_t>& ancestor_;
+  uint32_t last_;
   std::vector<uint32_t> label_;
 };
 
@@ -153,10 +129,12 @@ class AncestorSearch {
   std::vector<uint32_t> depth_;
 };
 
-// Replaces entries.offsets[w] by semi(w).
+// Replaces entries.offsets[w] by semi(w). `parent` becomes the forest; a vertex joins it after its own turn. Sources that
+// have been read make room for the labels.
 template <class Offset>
-void find_semidominators(const std::vector<uint32_t>& parent, VertexRows<Offset>& entries) {
+void find_semidominators(std::vector<uint32_t>& parent, VertexRows<Offset>& entries) {
   constexpr Offset kAhead = 12;
+  constexpr Offset kReleased = 1 << 20;
   Forest forest(parent);
   Offset end = entries.offsets.back();
   for (auto vertex = static_cast<uint32_t>(parent.size()); vertex-- > 0;) {
@@ -164,23 +142,26 @@ void find_semidominators(const std::vector<uint32_t>& parent, VertexRows<Offset>
     uint32_t semi = parent[vertex];
     if (semi != kNoVertex) {
       for (Offset e = end; e-- > begin;) {
-        if (e >= kAhead) forest.prefetch(entries.targets[e - kAhead]);
-        uint32_t from = entries.targets[e];
-        if (from == vertex) continue;
+        if (e >= kAhead) forest.prefetch(entries.sources[e - kAhead]);
+        uint32_t from = entries.sources[e];
         semi = std::min(semi, from < vertex ? from : forest.evaluate(from, vertex));
       }
-      forest.set_label(vertex, semi);
     }
+    forest.join(semi);
     entries.offsets[vertex] = semi;
     end = begin;
+    if (entries.sources.size() - end >= kReleased) release_tail(entries.sources, end);
   }
 }
 
-// By number: the immediate dominator's number, kNoVertex for roots.
+}  // namespace
+
 template <class Offset>
-std::vector<uint32_t> semi_nca(std::vector<uint32_t> parent, VertexRows<Offset> entries) {
+std::vector<uint32_t> find_vertex_dominators(std::vector<uint32_t> parent, VertexRows<Offset> entries) {
+  TreeShape shape(parent);
   find_semidominators(parent, entries);
-  std::vector<uint32_t>().swap(entries.targets);
+  std::vector<uint32_t>().swap(entries.sources);
+  shape.restore(parent);
   AncestorSearch search(parent);
   for (uint32_t vertex = 0; vertex < parent.size(); ++vertex) {
     if (parent[vertex] == kNoVertex) {
@@ -192,65 +173,7 @@ std::vector<uint32_t> semi_nca(std::vector<uint32_t> parent, VertexRows<Offset> 
   return parent;
 }
 
-template <class Offset>
-Offset fetch_add(Offset& counter, Offset amount, bool shared) {
-  if (shared) return std::atomic_ref<Offset>(counter).fetch_add(amount, std::memory_order_relaxed);
-  Offset old = counter;
-  counter = static_cast<Offset>(counter + amount);
-  return old;
-}
-
-// By number: the numbers of all predecessors but the parent, in an order that depends on the threads.
-template <class Offset>
-VertexRows<Offset> turn_around(const VertexRows<Offset>& rows, const DepthFirstTree& tree, size_t threads) {
-  VertexRows<Offset> entries;
-  size_t vertices = tree.parent.size();
-  assign_large(entries.offsets, vertices + 1, 0);
-  auto for_each_entry = [&](auto f) {
-    constexpr size_t kPiece = size_t{1} << 15;
-    parallel_for((vertices + kPiece - 1) / kPiece, threads, [&](size_t piece) {
-      size_t last = std::min(vertices, (piece + 1) * kPiece);
-      for (size_t vertex = piece * kPiece; vertex < last; ++vertex) {
-        uint32_t from = tree.number[vertex];
-        for (Offset edge = rows.offsets[vertex]; edge < rows.offsets[vertex + 1]; ++edge) {
-          uint32_t to = tree.number[rows.targets[edge]];
-          if (tree.parent[to] != from) f(from, to);
-        }
-      }
-    });
-  };
-  bool shared = threads > 1;
-  for_each_entry([&](uint32_t, uint32_t to) { fetch_add<Offset>(entries.offsets[to], 1, shared); });
-  for (size_t i = 1; i <= vertices; ++i) entries.offsets[i] += entries.offsets[i - 1];
-  assign_large(entries.targets, entries.offsets.back(), 0);
-  // Filling each row from its end leaves its offset at its beginning.
-  for_each_entry([&](uint32_t from, uint32_t to) {
-    Offset end = fetch_add<Offset>(entries.offsets[to], static_cast<Offset>(-1), shared);
-    entries.targets[end - 1] = from;
-  });
-  return entries;
-}
-
-}  // namespace
-
-template <class Offset>
-std::vector<uint32_t> find_vertex_dominators(VertexRows<Offset> rows, const std::vector<uint32_t>& roots,
-                                             size_t threads) {
-  DepthFirstTree tree = search_depth_first(rows, roots);
-  VertexRows<Offset> entries = turn_around(rows, tree, threads);
-  rows = VertexRows<Offset>();
-  std::vector<uint32_t> dominators = semi_nca(std::move(tree.parent), std::move(entries));
-  std::vector<uint32_t> vertex_of;
-  assign_large(vertex_of, dominators.size(), 0);
-  for (uint32_t vertex = 0; vertex < tree.number.size(); ++vertex) vertex_of[tree.number[vertex]] = vertex;
-  for (uint32_t& number : tree.number) {
-    uint32_t dominator = dominators[number];
-    number = dominator == kNoVertex ? kNoVertex : vertex_of[dominator];
-  }
-  return std::move(tree.number);
-}
-
-template std::vector<uint32_t> find_vertex_dominators(VertexRows<uint32_t>, const std::vector<uint32_t>&, size_t);
-template std::vector<uint32_t> find_vertex_dominators(VertexRows<uint64_t>, const std::vector<uint32_t>&, size_t);
+template std::vector<uint32_t> find_vertex_dominators(std::vector<uint32_t>, VertexRows<uint32_t>);
+template std::vector<uint32_t> find_vertex_dominators(std::vector<uint32_t>, VertexRows<uint64_t>);
 
 }  // namespace heapwalk

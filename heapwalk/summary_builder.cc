@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "dump/base/parallel.h"
 #include "heapwalk/accounting.h"
 #include "heapwalk/path_description.h"
 #include "heapwalk/suspects.h"
@@ -13,7 +14,24 @@ namespace {
 
 constexpr size_t kSuspects = 5;
 
-Totals sum_totals(const Analysis& analysis) {
+// Allocations retained, by what the rows are about: all nodes that are no objects, and the leak roots.
+struct RetainedCounts {
+  std::vector<uint64_t> heads;       // by node
+  std::vector<uint64_t> leak_roots;  // by position in reachability.leak_roots
+
+  explicit RetainedCounts(const Analysis& analysis) {
+    std::vector<NodeId> nodes;
+    nodes.reserve(analysis.graph.first_object() + analysis.reachability.leak_roots.size());
+    for (uint32_t node = 0; node < analysis.graph.first_object(); ++node) nodes.push_back(NodeId{node});
+    nodes.insert(nodes.end(), analysis.reachability.leak_roots.begin(), analysis.reachability.leak_roots.end());
+    heads = analysis.dominators.retained_objects(nodes, analysis.reachability, analysis.graph);
+    leak_roots.assign(heads.begin() + analysis.graph.first_object(), heads.end());
+    heads.resize(analysis.graph.first_object());
+  }
+  uint64_t operator[](NodeId head) const { return heads[index(head)]; }
+};
+
+Totals sum_totals(const Analysis& analysis, const RetainedCounts& counts) {
   Totals totals;
   for (const AllocatorRow& row : analysis.summary.allocators) {
     totals.used_bytes += row.used_bytes;
@@ -26,14 +44,14 @@ Totals sum_totals(const Analysis& analysis) {
   }
   const DominatorTree& dominators = analysis.dominators;
   totals.reachable_bytes = dominators.retained_bytes(kProcessNode);
-  totals.reachable_objects = dominators.retained_objects(kProcessNode);
+  totals.reachable_objects = counts[kProcessNode];
   totals.leaked_bytes = dominators.retained_bytes(kUnreachableNode);
-  totals.leaked_objects = dominators.retained_objects(kUnreachableNode);
+  totals.leaked_objects = counts[kUnreachableNode];
   totals.shared_bytes = totals.reachable_bytes;
   totals.shared_objects = totals.reachable_objects;
   for (uint32_t i = 0; i < analysis.roots.roots.size(); ++i) {
     totals.shared_bytes -= dominators.retained_bytes(root_node(analysis.roots, i));
-    totals.shared_objects -= dominators.retained_objects(root_node(analysis.roots, i));
+    totals.shared_objects -= counts[root_node(analysis.roots, i)];
   }
   for (uint32_t i = analysis.graph.first_object(); i < analysis.graph.node_count(); ++i) {
     if (analysis.reachability.stage_of(NodeId{i}) != Stage::tainted) continue;
@@ -43,7 +61,7 @@ Totals sum_totals(const Analysis& analysis) {
   return totals;
 }
 
-std::vector<RootRow> root_rows(const Analysis& analysis) {
+std::vector<RootRow> root_rows(const Analysis& analysis, const RetainedCounts& counts) {
   std::vector<RootRow> rows;
   for (uint32_t i = 0; i < analysis.roots.roots.size(); ++i) {
     const Root& root = analysis.roots.roots[i];
@@ -56,21 +74,21 @@ std::vector<RootRow> root_rows(const Analysis& analysis) {
                     .type = {},
                     .source = root.source,
                     .retained_bytes = bytes,
-                    .retained_objects = analysis.dominators.retained_objects(node)});
+                    .retained_objects = counts[node]});
   }
   std::ranges::stable_sort(rows, std::greater{}, &RootRow::retained_bytes);
   return rows;
 }
 
 // Modules, threads and the unknown mappings; frames are part of their thread.
-std::vector<OwnerRow> owner_rows(const Analysis& analysis) {
+std::vector<OwnerRow> owner_rows(const Analysis& analysis, const RetainedCounts& counts) {
   std::vector<OwnerRow> rows;
   for (uint32_t i = 0; i < analysis.roots.owners.size(); ++i) {
     const Owner& owner = analysis.roots.owners[i];
     const NodeId node = owner_node(analysis.roots, i);
     const uint64_t bytes = analysis.dominators.retained_bytes(node);
     if (owner.kind == OwnerKind::frame || bytes == 0) continue;
-    rows.push_back({owner.name, std::string(to_string(owner.kind)), bytes, analysis.dominators.retained_objects(node)});
+    rows.push_back({owner.name, std::string(to_string(owner.kind)), bytes, counts[node]});
   }
   std::ranges::stable_sort(rows, std::greater{}, &OwnerRow::retained_bytes);
   return rows;
@@ -78,20 +96,21 @@ std::vector<OwnerRow> owner_rows(const Analysis& analysis) {
 
 // Leak roots by type. What several leak roots hold together belongs to none of them and is a row of its own, so that
 // the rows sum to the leaked bytes.
-std::vector<LeakRow> leak_rows(const Analysis& analysis) {
+std::vector<LeakRow> leak_rows(const Analysis& analysis, const RetainedCounts& counts) {
   std::map<std::string, LeakRow> by_type;
   LeakRow shared{"(shared by several leaks)", 0, 0, 0, {}};
   shared.bytes = analysis.dominators.retained_bytes(kUnreachableNode);
-  shared.objects = analysis.dominators.retained_objects(kUnreachableNode);
-  for (NodeId root : analysis.reachability.leak_roots) {
+  shared.objects = counts[kUnreachableNode];
+  for (size_t i = 0; i < counts.leak_roots.size(); ++i) {
+    const NodeId root = analysis.reachability.leak_roots[i];
     std::string type = node_name(analysis, root);
     auto [at, is_new] = by_type.try_emplace(type);
     LeakRow& row = at->second;
     if (is_new) row = {type, 0, 0, 0, analysis.objects.address(analysis.graph.object_of(root))};
     row.roots += 1;
-    row.objects += analysis.dominators.retained_objects(root);
+    row.objects += counts.leak_roots[i];
     row.bytes += analysis.dominators.retained_bytes(root);
-    shared.objects -= analysis.dominators.retained_objects(root);
+    shared.objects -= counts.leak_roots[i];
     shared.bytes -= analysis.dominators.retained_bytes(root);
   }
   std::vector<LeakRow> rows;
@@ -108,15 +127,23 @@ void build_summary(Analysis& analysis, std::span<const StateTotals> totals, size
   Summary& summary = analysis.summary;
   summary.memory = memory_rows(*analysis.dump, analysis.decoders, analysis.roots, analysis.diagnostics);
   summary.allocators = allocator_rows(analysis.decoders, totals);
-  summary.totals = sum_totals(analysis);
-  TypeSummary types = summarize_types(analysis.objects, *analysis.types, analysis.graph, analysis.reachability,
-                                      analysis.dominators, threads, analysis.diagnostics);
-  summary.types = std::move(types.types);
-  summary.evidence = types.evidence;
-  summary.roots = root_rows(analysis);
-  summary.owners = owner_rows(analysis);
-  summary.leaks = leak_rows(analysis);
-  summary.suspects = find_suspects(analysis, kSuspects);
+  Diagnostics type_diagnostics;
+  parallel_for(2, threads, [&](size_t half) {  // the types know nothing of the other rows, nor these of them
+    if (half == 0) {
+      TypeSummary types = summarize_types(analysis.objects, *analysis.types, analysis.graph, analysis.reachability,
+                                          analysis.dominators, threads, type_diagnostics);
+      summary.types = std::move(types.types);
+      summary.evidence = types.evidence;
+    } else {
+      const RetainedCounts counts(analysis);
+      summary.totals = sum_totals(analysis, counts);
+      summary.roots = root_rows(analysis, counts);
+      summary.owners = owner_rows(analysis, counts);
+      summary.leaks = leak_rows(analysis, counts);
+      summary.suspects = find_suspects(analysis, counts.heads, kSuspects);
+    }
+  });
+  analysis.diagnostics.merge(type_diagnostics);
   summary.graph_nodes = analysis.graph.node_count();
   summary.graph_edges = analysis.graph.edge_count();
 }

@@ -15,8 +15,9 @@ constexpr size_t kMaxDescent = 8;
 constexpr size_t kMaxHolders = 16;  // counted exactly up to here
 
 struct Candidate {
-  NodeId top;    // the root, shared object or leak root
-  NodeId point;  // the accumulation point below it
+  NodeId top;            // the root or shared object
+  NodeId point;          // the accumulation point below it
+  uint64_t objects = 0;  // retained by the top
 };
 
 std::string holding_text(const Analysis& analysis, uint64_t bytes, uint64_t objects) {
@@ -43,6 +44,23 @@ std::vector<Candidate> top_candidates(const Analysis& analysis, size_t limit) {
   });
   if (candidates.size() > limit) candidates.resize(limit);
   return candidates;
+}
+
+void count_objects(const Analysis& analysis, std::span<const uint64_t> head_objects, std::vector<Candidate>& candidates) {
+  std::vector<NodeId> shared;
+  for (Candidate& candidate : candidates) {
+    if (analysis.graph.is_object(candidate.top)) {
+      shared.push_back(candidate.top);
+    } else {
+      candidate.objects = head_objects[index(candidate.top)];
+    }
+  }
+  if (shared.empty()) return;
+  const auto counts = analysis.dominators.retained_objects(shared, analysis.reachability, analysis.graph);
+  auto count = counts.begin();
+  for (Candidate& candidate : candidates) {
+    if (analysis.graph.is_object(candidate.top)) candidate.objects = *count++;
+  }
 }
 
 // Walks all candidates down together, one pass over the nodes per level.
@@ -82,7 +100,7 @@ SuspectRow describe_root(const Analysis& analysis, const Candidate& candidate) {
   row.kind = path.root_kind;
   row.name = path.root_name;
   row.retained_bytes = analysis.dominators.retained_bytes(candidate.top);
-  row.retained_objects = analysis.dominators.retained_objects(candidate.top);
+  row.retained_objects = candidate.objects;
   row.text =
       fmt::format("{} holds {}", root_text(path), holding_text(analysis, row.retained_bytes, row.retained_objects));
   if (path.steps.size() > 1) row.type = path.steps.back().type;
@@ -97,7 +115,7 @@ SuspectRow describe_shared(const Analysis& analysis, const Candidate& candidate)
   row.kind = "shared";
   row.name = row.type = node_name(analysis, candidate.top);
   row.retained_bytes = analysis.dominators.retained_bytes(candidate.top);
-  row.retained_objects = analysis.dominators.retained_objects(candidate.top);
+  row.retained_objects = candidate.objects;
   std::string names;
   for (size_t i = 0; i < std::min<size_t>(holders.size(), 3); ++i) {
     RootPath path = describe_path(analysis, holders[i]);
@@ -128,12 +146,13 @@ SuspectRow describe_leak(const Analysis& analysis, const LeakRow& leak) {
 
 }  // namespace
 
-std::vector<SuspectRow> find_suspects(const Analysis& analysis, size_t limit) {
+std::vector<SuspectRow> find_suspects(const Analysis& analysis, std::span<const uint64_t> head_objects, size_t limit) {
   const auto notable = static_cast<uint64_t>(kNotableShare * static_cast<double>(analysis.summary.totals.used_bytes));
   std::vector<Candidate> candidates = top_candidates(analysis, limit);
   // The largest is told in any case. (Describing a shared object is a search through the graph: only for what is shown.)
   while (candidates.size() > 1 && analysis.dominators.retained_bytes(candidates.back().top) < notable)
     candidates.pop_back();
+  count_objects(analysis, head_objects, candidates);
   descend(analysis, candidates);
   std::vector<SuspectRow> rows;
   rows.reserve(candidates.size() + limit);

@@ -5,13 +5,15 @@
 // retains: where it stops is the accumulation point, and the path to it is what a person wants to read.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "heapwalk/analysis.h"
 
 namespace heapwalk {
 
-// At most `limit` suspects, most retained first. Needs analysis.summary.totals and .leaks.
-std::vector<SuspectRow> find_suspects(const Analysis& analysis, size_t limit);
+// At most `limit` suspects, most retained first. Needs analysis.summary.totals and .leaks, and the number of allocations
+// that each node retains which is no object.
+std::vector<SuspectRow> find_suspects(const Analysis& analysis, std::span<const uint64_t> head_objects, size_t limit);
 
 }  // namespace heapwalk

@@ -147,7 +147,7 @@ class Shape {
     Reachability reach = find_reachable(graph, objects);
     DominatorTree tree = find_dominators(graph, reach, objects, 2);
     ASSERT_TRUE(tree.check(objects, graph, reach));
-    ASSERT_EQ(tree.retained_objects(kProcessNode), objects_);
+    ASSERT_EQ(tree.retained_objects({kProcessNode}, reach, graph).front(), objects_);
     for (uint32_t object = 0; object < objects_; ++object) {
       uint32_t expected = dominator(object);
       ASSERT_EQ(index(tree.immediate_dominator(NodeId{3 + object})), expected == UINT32_MAX ? 2 : 3 + expected)

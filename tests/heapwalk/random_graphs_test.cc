@@ -83,12 +83,15 @@ void compare(const GraphSketch& sketch, const SlowAnswer& slow, size_t threads) 
   ASSERT_TRUE(tree.check(objects, graph, reach));
   ASSERT_EQ(reach.leak_roots.size(), slow.leak_roots.size());
   for (size_t r = 0; r < slow.leak_roots.size(); ++r) ASSERT_EQ(index(reach.leak_roots[r]), slow.leak_roots[r]);
+  std::vector<NodeId> all;
+  for (uint32_t node = 0; node < graph.node_count(); ++node) all.push_back(NodeId{node});
+  ASSERT_EQ(tree.retained_objects(all, reach, graph), slow.retained_objects);
   for (uint32_t node = 0; node < graph.node_count(); ++node) {
     NodeId id{node};
     ASSERT_EQ(reach.stage_of(id), slow.stage[node]) << "node " << node;
     ASSERT_EQ(index(tree.immediate_dominator(id)), slow.idom[node]) << "node " << node;
     ASSERT_EQ(tree.retained_bytes(id), slow.retained_bytes[node]) << "node " << node;
-    ASSERT_EQ(tree.retained_objects(id), slow.retained_objects[node]) << "node " << node;
+    ASSERT_EQ(tree.retained_objects({id}, reach, graph).front(), slow.retained_objects[node]) << "node " << node;
     if (slow.idom[node] != UINT32_MAX && !reach.several_parents[node]) {
       ASSERT_EQ(reach.parent[node], tree.immediate_dominator(id)) << "node " << node;
     }

@@ -164,11 +164,13 @@ Analysis AnalysisBuilder::build() const {
   analysis.graph = make_graph(analysis.roots);
   analysis.reachability = find_reachable(analysis.graph, analysis.objects);
   analysis.dominators = find_dominators(analysis.graph, analysis.reachability, analysis.objects);
+  const auto retained = analysis.dominators.retained_objects({kProcessNode, kUnreachableNode}, analysis.reachability,
+                                                              analysis.graph);
   Totals& totals = analysis.summary.totals;
   totals.reachable_bytes = analysis.dominators.retained_bytes(kProcessNode);
-  totals.reachable_objects = analysis.dominators.retained_objects(kProcessNode);
+  totals.reachable_objects = retained[0];
   totals.leaked_bytes = analysis.dominators.retained_bytes(kUnreachableNode);
-  totals.leaked_objects = analysis.dominators.retained_objects(kUnreachableNode);
+  totals.leaked_objects = retained[1];
   totals.used_bytes = totals.reachable_bytes + totals.leaked_bytes;
   totals.used_objects = totals.reachable_objects + totals.leaked_objects;
   return analysis;

@@ -153,12 +153,13 @@ std::string GraphText::stages_text(const Reachability& reachability) const {
 }
 
 // The nodes that `expected` names, with the sizes they really have.
-std::string GraphText::retained_text(const DominatorTree& tree, std::string_view expected) const {
+std::string GraphText::retained_text(const DominatorTree& tree, const Reachability& reachability,
+                                     std::string_view expected) const {
   std::vector<std::string> found;
   for (const std::string& word : split(std::string(expected))) {
     NodeId at = node(word.substr(0, word.find('=')));
     found.push_back(name(at) + "=" + std::to_string(tree.retained_bytes(at)) + "/" +
-                    std::to_string(tree.retained_objects(at)));
+                    std::to_string(tree.retained_objects({at}, reachability, graph_).front()));
   }
   return join(found, " ");
 }
@@ -181,7 +182,7 @@ std::string GraphText::mismatch() const {
     } else if (keyword == "leak roots:") {
       found = names(reachability.leak_roots);
     } else {
-      found = retained_text(tree, expected);
+      found = retained_text(tree, reachability, expected);
     }
     if (found != expected) problems += keyword + "\n  expected " + expected + "\n  found    " + found + "\n";
   }

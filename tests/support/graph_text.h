@@ -57,7 +57,8 @@ class GraphText {
   void parse(const std::vector<std::vector<std::string>>& lines);
   std::string dominators_text(const DominatorTree& tree, NodeId top) const;
   std::string stages_text(const Reachability& reachability) const;
-  std::string retained_text(const DominatorTree& tree, std::string_view expected) const;
+  std::string retained_text(const DominatorTree& tree, const Reachability& reachability,
+                            std::string_view expected) const;
 
   std::vector<std::string> names_;
   std::map<std::string, uint32_t, std::less<>> nodes_;
