@@ -24,7 +24,7 @@ class EntryFinder {
     find_folded_roots();
     exits_.assign(graph_.node_count(), false);
     least_ = least_object_stage();
-    result_.entry_bits.resize((size_t{graph_.node_count()} + kBlock - 1) / kBlock);
+    result_.entry_bits.resize(graph_.block_count());
     parallel_for(result_.entry_bits.size(), threads, [&](size_t block) { mark_entries(block); });
     std::vector<uint32_t>().swap(folded_root_);
     choose_kept();
@@ -59,16 +59,15 @@ class EntryFinder {
   void mark_entries(size_t block) {
     auto first = static_cast<uint32_t>(block * kBlock);
     uint32_t last = first + std::min(graph_.node_count() - first, kBlock);
-    uint64_t base = graph_.edges_of(NodeId{first}).begin;
     std::vector<uint64_t>& marks = result_.entry_bits[block];
-    marks.assign((graph_.edges_of(NodeId{last - 1}).end - base + 63) / 64, 0);
+    marks.assign((graph_.block_targets(block).size() + 63) / 64, 0);
     for (uint32_t node = first; node < last; ++node) {
       Stage stage = reach_.stage_of(NodeId{node});
       if (stage == Stage::none) continue;
       bool any = false;
-      uint64_t edge = graph_.edges_of(NodeId{node}).begin - base;
+      uint32_t edge = graph_.edges_of(NodeId{node}).begin;
       graph_.for_each_edge(NodeId{node}, [&](NodeId to, EdgeKind kind) {
-        uint64_t e = edge++;
+        uint32_t e = edge++;
         if (!reach_.several_parents[index(to)] || folded_root_[node] == index(to)) return;
         bool admitted = std::max(stage, static_cast<Stage>(kind)) <= least_ ? graph_.is_object(to) : false;
         if (!admitted && !is_admitted(stage, kind, reach_.stage_of(to))) return;
@@ -186,15 +185,14 @@ class DepthFirstSearch {
 // Calls f(from, to) for the entries of a block of nodes.
 template <class F>
 void for_each_entry(const RetentionGraph& graph, const std::vector<uint64_t>& entry_bits, size_t block, F f) {
-  if (entry_bits.empty()) return;
   auto node = static_cast<uint32_t>(block * kBlock);
-  uint64_t base = graph.edges_of(NodeId{node}).begin;
-  uint64_t end = graph.edges_of(NodeId{node}).end;
+  std::span<const NodeId> targets = graph.block_targets(block);
+  uint32_t end = graph.edges_of(NodeId{node}).end;
   for (size_t w = 0; w < entry_bits.size(); ++w) {
     for (uint64_t bits = entry_bits[w]; bits != 0; bits &= bits - 1) {
-      uint64_t edge = base + w * 64 + static_cast<uint64_t>(std::countr_zero(bits));
+      size_t edge = w * 64 + static_cast<size_t>(std::countr_zero(bits));
       while (edge >= end) end = graph.edges_of(NodeId{++node}).end;
-      f(NodeId{node}, graph.target(edge));
+      f(NodeId{node}, targets[edge]);
     }
   }
 }

@@ -12,18 +12,20 @@
 
 namespace heapwalk {
 
+// Asks for large pages for memory that has not been written yet.
+inline void advise_large(void* data, size_t bytes) {
+  constexpr uintptr_t kLargePage = uintptr_t{2} << 20;
+  const size_t skipped = (kLargePage - reinterpret_cast<uintptr_t>(data) % kLargePage) % kLargePage;  // to a page's start
+  if (bytes < skipped + kLargePage) return;
+  madvise(static_cast<char*>(data) + skipped, (bytes - skipped) / kLargePage * kLargePage, MADV_HUGEPAGE);
+}
+
 // Reserves room for `size` elements of an empty vector and asks for large pages for it. Fill it afterwards: only
 // elements that are written cost memory.
 template <class Vector>
 void reserve_large(Vector& vector, size_t size) {
-  constexpr uintptr_t kLargePage = uintptr_t{2} << 20;
   vector.reserve(size);
-  auto* data = reinterpret_cast<char*>(vector.data());
-  const size_t bytes = size * sizeof(vector[0]);
-  const size_t skipped =
-      (kLargePage - reinterpret_cast<uintptr_t>(data) % kLargePage) % kLargePage;  // to a page's start
-  if (bytes >= skipped + kLargePage)
-    madvise(data + skipped, (bytes - skipped) / kLargePage * kLargePage, MADV_HUGEPAGE);
+  advise_large(vector.data(), size * sizeof(vector[0]));
 }
 
 template <class Vector>

@@ -90,10 +90,11 @@ struct Scene {  // what all workers share
   uint32_t first_object;
   uint32_t node_count;
   Locate locate;
+  LargeArena& arena;
 };
 
 struct ScannedBlock {
-  EdgeBlock edges;
+  EdgeRows rows;
   uint64_t absent_bytes = 0;
   uint64_t dropped_edges = 0;
 };
@@ -121,7 +122,7 @@ class BlockScan {
     }
     look_up();
     complete_rows(last);
-    result_.edges.finish();
+    result_.rows = block_.finish(scene_.arena);
   }
 
  private:
@@ -259,7 +260,7 @@ class BlockScan {
   // Appends the rows before `node`; `edges_` belongs to the first of them.
   void complete_rows(uint32_t node) {
     for (; row_ < node; ++row_) {
-      result_.dropped_edges += result_.edges.append_row(edges_);
+      result_.dropped_edges += block_.append_row(edges_);
       edges_.clear();
     }
   }
@@ -284,6 +285,7 @@ class BlockScan {
   ScannedBlock& result_;
   uint64_t lowest_ = 0;
   uint64_t span_ = 0;
+  EdgeBlock block_;
   uint32_t row_ = 0;
   std::vector<Edge> edges_;
   std::array<Candidate, kBatch> batch_;
@@ -329,6 +331,7 @@ Result<RetentionGraph> scan_references(const CoreDump& dump, const ObjectIndex& 
   if (nodes > UINT32_MAX - 1) {
     return fail("{}: the graph would have {} nodes, at most {} are supported", dump.path, nodes, UINT32_MAX - 1);
   }
+  auto arena = std::make_unique<LargeArena>();
   Scene scene{dump.memory,
               objects,
               roots,
@@ -336,7 +339,8 @@ Result<RetentionGraph> scan_references(const CoreDump& dump, const ObjectIndex& 
               structure_rows(roots),
               first_object_node(roots),
               static_cast<uint32_t>(nodes),
-              choose_locate()};
+              choose_locate(),
+              *arena};
   constexpr uint32_t kBlock = RetentionGraph::kNodesPerBlock;
   std::vector<ScannedBlock> scanned((nodes + kBlock - 1) / kBlock);
   parallel_for(scanned.size(), threads, [&](size_t block) {
@@ -344,10 +348,10 @@ Result<RetentionGraph> scan_references(const CoreDump& dump, const ObjectIndex& 
     BlockScan(scene, scanned[block]).run(first, first + std::min(scene.node_count - first, kBlock));
   });
   report_losses(scanned, diagnostics);
-  std::vector<EdgeBlock> blocks;
+  std::vector<EdgeRows> blocks;
   blocks.reserve(scanned.size());
-  for (ScannedBlock& block : scanned) blocks.push_back(std::move(block.edges));
-  return RetentionGraph(std::move(blocks), scene.first_object);
+  for (const ScannedBlock& block : scanned) blocks.push_back(block.rows);
+  return RetentionGraph(std::move(blocks), std::move(arena), scene.first_object);
 }
 
 }  // namespace heapwalk

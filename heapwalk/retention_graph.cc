@@ -1,10 +1,9 @@
-// Blocks are built with 32-bit offsets and packed when they are joined; kinds are materialised at the first edge
+// Blocks are built with 32-bit offsets and packed when they are finished; kinds are materialised at the first edge
 // whose kind differs from all before it, so a graph without type information pays nothing for them.
 #include "heapwalk/retention_graph.h"
 
 #include <algorithm>
-
-#include "heapwalk/large_pages.h"
+#include <utility>
 
 namespace heapwalk {
 
@@ -39,55 +38,53 @@ void EdgeBlock::set_kind(uint64_t edge, EdgeKind kind) {
   byte = static_cast<uint8_t>((byte & ~(3U << shift)) | static_cast<unsigned>(kind) << shift);
 }
 
-void EdgeBlock::finish() {
-  targets_.shrink_to_fit();
-  kinds_.shrink_to_fit();
+EdgeRows EdgeBlock::finish(LargeArena& arena) {
+  EdgeRows rows;
+  rows.rows = static_cast<uint32_t>(offsets_.size() - 1);
+  rows.kinds_present = kinds_present_;
+  rows.uniform = uniform_;
+  if (targets_.size() > UINT16_MAX) {
+    rows.wide_offsets = arena.store(std::span<const uint32_t>(offsets_)).data();
+  } else {
+    const std::vector<uint16_t> narrow(offsets_.begin(), offsets_.end());
+    rows.offsets = arena.store(std::span<const uint16_t>(narrow)).data();
+  }
+  if (!kinds_.empty()) rows.kinds = arena.store(std::span<const uint8_t>(kinds_)).data();
+  rows.targets = arena.store(std::span<const NodeId>(targets_));
+  *this = EdgeBlock();
+  return rows;
 }
 
-RetentionGraph::RetentionGraph(std::vector<EdgeBlock> blocks, uint32_t first_object) : first_object_(first_object) {
-  uint64_t edges = 0;
-  for (const EdgeBlock& block : blocks) {
-    node_count_ += block.rows();
-    edges += block.edge_count();
-  }
-  reserve_large(targets_, edges);
-  reserve_large(offsets_, node_count_ + blocks.size());
-  blocks_.reserve(blocks.size());
-  for (EdgeBlock& from : blocks) {
-    Block& block = blocks_.emplace_back();
-    block.base = targets_.size();
-    block.uniform = from.uniform_;
-    block.kinds_present = from.kinds_present_;
-    block.kinds = std::move(from.kinds_);
-    targets_.insert(targets_.end(), from.targets_.begin(), from.targets_.end());
-    for (uint32_t offset : from.offsets_) offsets_.push_back(static_cast<uint16_t>(offset));
-    if (from.edge_count() > UINT16_MAX) block.wide_offsets = std::move(from.offsets_);
-    from = EdgeBlock();
+RetentionGraph::RetentionGraph(std::vector<EdgeRows> blocks, std::unique_ptr<const LargeArena> arena,
+                               uint32_t first_object)
+    : arena_(std::move(arena)), blocks_(std::move(blocks)), first_object_(first_object) {
+  for (const EdgeRows& block : blocks_) {
+    node_count_ += block.rows;
+    edge_count_ += block.targets.size();
   }
 }
 
 bool RetentionGraph::has_kind(EdgeKind kind) const {
-  return std::any_of(blocks_.begin(), blocks_.end(), [&](const Block& block) { return block.has_kind(kind); });
+  return std::any_of(blocks_.begin(), blocks_.end(), [&](const EdgeRows& block) { return block.has_kind(kind); });
 }
 
 void RetentionGraph::for_each_edge_of_kind(EdgeKind kind, const std::function<void(NodeId, NodeId)>& f) const {
   const auto four = static_cast<uint8_t>(static_cast<unsigned>(kind) * 0x55U);
   for (size_t b = 0; b < blocks_.size(); ++b) {
-    const Block& block = blocks_[b];
+    const EdgeRows& block = blocks_[b];
     if (!block.has_kind(kind)) continue;
-    NodeId node{static_cast<uint32_t>(b << kBlockShift)};
-    uint64_t edges = (b + 1 < blocks_.size() ? blocks_[b + 1].base : targets_.size()) - block.base;
-    for (uint64_t edge = 0; edge < edges; ++edge) {
-      if (!block.kinds.empty() && edge % 4 == 0) {  // four at once: a byte with none of the kind is skipped
+    uint32_t row = 0;
+    for (uint32_t edge = 0; edge < block.targets.size(); ++edge) {
+      if (block.kinds != nullptr && edge % 4 == 0) {  // four at once: a byte with none of the kind is skipped
         unsigned differs = block.kinds[edge / 4] ^ four;
         if (((differs | differs >> 1) & 0x55U) == 0x55U) {
           edge += 3;
           continue;
         }
       }
-      if (!block.kinds.empty() && block.kind_of(edge) != kind) continue;
-      while (block.base + edge >= edges_of(node).end) node = NodeId{heapwalk::index(node) + 1};
-      f(node, targets_[block.base + edge]);
+      if (block.kind_of(edge) != kind) continue;
+      while (edge >= block.offset(row + 1)) ++row;
+      f(NodeId{static_cast<uint32_t>(b << kBlockShift) + row}, block.targets[edge]);
     }
   }
 }

@@ -6,11 +6,11 @@
 // Edges: process → owner without a parent → … → root → object → object. Structure edges are exact. Targets of a row
 // are sorted and unique; where several words of an object point to the same target, the best kind wins.
 //
-// Rows are filled in blocks of kNodesPerBlock consecutive nodes, each by one worker straight from the scan; then the
-// blocks are laid one behind the other. There is no edge list, and the graph is the same for any number of threads:
+// Rows are filled in blocks of kNodesPerBlock consecutive nodes, each by one worker straight from the scan, and stay
+// where the worker has put them. There is no edge list, and the graph is the same for any number of threads:
 //
-//     block = node / kNodesPerBlock:   base ─► offsets [n + 1, within the block]  ─►  targets […]
-//                                              kinds [2 bits each; absent when uniform]
+//     block = node / kNodesPerBlock  ─►  offsets [n + 1]  ─►  targets […]
+//                                                             kinds [2 bits each; absent when uniform]
 //
 // Offsets count within the block, so 16 bits are enough up to four edges per node; a denser block uses 32.
 //
@@ -24,10 +24,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "heapwalk/ids.h"
+#include "heapwalk/large_arena.h"
 
 namespace heapwalk {
 
@@ -42,22 +44,35 @@ struct Edge {
   friend constexpr auto operator<=>(const Edge&, const Edge&) = default;
 };
 
-// The rows of consecutive nodes, appended one node at a time.
+// The finished rows of consecutive nodes. Borrows from the arena they were finished into.
+struct EdgeRows {
+  uint32_t rows = 0;
+  uint8_t kinds_present = 0;  // bit k: has edges of kind k
+  EdgeKind uniform = EdgeKind::exact;
+  const uint16_t* offsets = nullptr;       // null where 16 bits are not enough
+  const uint32_t* wide_offsets = nullptr;  // in use instead
+  const uint8_t* kinds = nullptr;          // null: all edges are `uniform`
+  std::span<const NodeId> targets;
+
+  bool has_kind(EdgeKind kind) const { return (kinds_present >> static_cast<unsigned>(kind) & 1U) != 0; }
+  EdgeKind kind_of(uint32_t edge) const {
+    return kinds == nullptr ? uniform : static_cast<EdgeKind>(kinds[edge / 4] >> edge % 4 * 2 & 3);
+  }
+  uint32_t offset(uint32_t row) const { return offsets != nullptr ? offsets[row] : wide_offsets[row]; }
+};
+
+// Makes rows, one node at a time.
 class EdgeBlock {
  public:
   // Sorts `row`, removes duplicates (best kind wins) and appends it as the next node's row. `row` is scratch. Returns the
   // number of edges dropped because the block would pass 2^32 edges: 0 for any core below 32 GiB.
   uint64_t append_row(std::vector<Edge>& row);
-  void finish();  // releases spare capacity
-
-  uint32_t rows() const { return static_cast<uint32_t>(offsets_.size() - 1); }
-  uint64_t edge_count() const { return targets_.size(); }
+  EdgeRows finish(LargeArena& arena);  // moves the rows into the arena
 
  private:
-  friend class RetentionGraph;
   void set_kind(uint64_t edge, EdgeKind kind);
 
-  uint8_t kinds_present_ = 0;           // bit k: has edges of kind k
+  uint8_t kinds_present_ = 0;
   EdgeKind uniform_ = EdgeKind::exact;  // of all edges, while kinds_ is empty
   std::vector<uint32_t> offsets_{0};
   std::vector<NodeId> targets_;
@@ -70,74 +85,64 @@ class RetentionGraph {
   static constexpr uint32_t kNodesPerBlock = 1U << kBlockShift;
 
   RetentionGraph() = default;
-  // Blocks in node order, all but the last with kNodesPerBlock rows. Each is freed when it has been taken over.
-  RetentionGraph(std::vector<EdgeBlock> blocks, uint32_t first_object);
+  // Blocks in node order, all but the last with kNodesPerBlock rows, finished into this arena.
+  RetentionGraph(std::vector<EdgeRows> blocks, std::unique_ptr<const LargeArena> arena, uint32_t first_object);
 
   uint32_t node_count() const { return node_count_; }
-  uint64_t edge_count() const { return targets_.size(); }
+  uint64_t edge_count() const { return edge_count_; }
   uint32_t first_object() const { return first_object_; }
   NodeId node_of(ObjectId id) const { return NodeId{first_object_ + heapwalk::index(id)}; }
   bool is_object(NodeId node) const { return heapwalk::index(node) >= first_object_; }
   ObjectId object_of(NodeId node) const { return ObjectId{heapwalk::index(node) - first_object_}; }
 
-  // Edges are numbered throughout: those of a node, and of all nodes of a block, are consecutive.
+  // Edges are numbered within a block: those of a node are consecutive.
   struct EdgeRange {
-    uint64_t begin;
-    uint64_t end;
+    uint32_t begin;
+    uint32_t end;
   };
   EdgeRange edges_of(NodeId node) const {
-    const Block& block = blocks_[heapwalk::index(node) >> kBlockShift];
-    if (!block.wide_offsets.empty()) [[unlikely]] {
-      uint32_t row = heapwalk::index(node) & (kNodesPerBlock - 1);
-      return {block.base + block.wide_offsets[row], block.base + block.wide_offsets[row + 1]};
-    }
-    size_t i = offset_index(node);
-    return {block.base + offsets_[i], block.base + offsets_[i + 1]};
+    const EdgeRows& block = block_of(node);
+    return {block.offset(row_of(node)), block.offset(row_of(node) + 1)};
   }
-  NodeId target(uint64_t edge) const { return targets_[edge]; }
+  size_t block_count() const { return blocks_.size(); }
+  std::span<const NodeId> block_targets(size_t block) const { return blocks_[block].targets; }  // by edge number
   std::span<const NodeId> targets(NodeId node) const {
     EdgeRange edges = edges_of(node);
-    return {targets_.data() + edges.begin, targets_.data() + edges.end};
+    return block_of(node).targets.subspan(edges.begin, edges.end - edges.begin);
   }
   EdgeKind kind(NodeId node, uint32_t position) const {
-    const Block& block = blocks_[heapwalk::index(node) >> kBlockShift];
-    return block.kinds.empty() ? block.uniform : block.kind_of(edges_of(node).begin - block.base + position);
+    return block_of(node).kind_of(edges_of(node).begin + position);
   }
   bool has_kind(EdgeKind kind) const;  // has any edge this kind
 
   template <class F>  // f(NodeId target, EdgeKind), targets ascending
   void for_each_edge(NodeId node, F&& f) const {
-    const Block& block = blocks_[heapwalk::index(node) >> kBlockShift];
+    const EdgeRows& block = block_of(node);
     EdgeRange edges = edges_of(node);
-    for (uint64_t edge = edges.begin; edge < edges.end; ++edge) {
-      f(targets_[edge], block.kinds.empty() ? block.uniform : block.kind_of(edge - block.base));
-    }
+    for (uint32_t edge = edges.begin; edge < edges.end; ++edge) f(block.targets[edge], block.kind_of(edge));
   }
   // Calls f(from, to) for all edges of one kind, in memory order. Quick where there are few: rows are not looked at.
   void for_each_edge_of_kind(EdgeKind kind, const std::function<void(NodeId, NodeId)>& f) const;
-  void prefetch_offsets(NodeId node) const { __builtin_prefetch(&offsets_[offset_index(node)]); }
-  void prefetch_targets(NodeId node) const { __builtin_prefetch(targets_.data() + edges_of(node).begin); }
+  void prefetch_offsets(NodeId node) const {
+    const EdgeRows& block = block_of(node);
+    __builtin_prefetch(block.offsets != nullptr ? static_cast<const void*>(block.offsets + row_of(node))
+                                                : block.wide_offsets + row_of(node));
+  }
+  void prefetch_targets(NodeId node) const {
+    const EdgeRows& block = block_of(node);
+    __builtin_prefetch(block.targets.data() + block.offset(row_of(node)));
+  }
 
   bool check() const;
 
  private:
-  struct Block {
-    uint64_t base = 0;  // of its edges in targets_
-    EdgeKind uniform = EdgeKind::exact;
-    uint8_t kinds_present = 0;
-    std::vector<uint8_t> kinds;          // empty: all edges are `uniform`
-    std::vector<uint32_t> wide_offsets;  // in use instead of offsets_ where 16 bits are not enough
+  const EdgeRows& block_of(NodeId node) const { return blocks_[heapwalk::index(node) >> kBlockShift]; }
+  static uint32_t row_of(NodeId node) { return heapwalk::index(node) & (kNodesPerBlock - 1); }
 
-    bool has_kind(EdgeKind kind) const { return (kinds_present >> static_cast<unsigned>(kind) & 1U) != 0; }
-    EdgeKind kind_of(uint64_t edge) const { return static_cast<EdgeKind>(kinds[edge / 4] >> edge % 4 * 2 & 3); }
-  };
-  static size_t offset_index(NodeId node) {  // every block has one offset more than rows
-    return size_t{heapwalk::index(node)} + (heapwalk::index(node) >> kBlockShift);
-  }
-  std::vector<Block> blocks_;
-  std::vector<uint16_t> offsets_;
-  std::vector<NodeId> targets_;
+  std::unique_ptr<const LargeArena> arena_;
+  std::vector<EdgeRows> blocks_;
   uint32_t node_count_ = 0;
+  uint64_t edge_count_ = 0;
   uint32_t first_object_ = 0;
 };
 

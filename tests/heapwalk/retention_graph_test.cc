@@ -5,20 +5,15 @@
 #include <map>
 #include <random>
 
+#include "tests/support/graph_text.h"
+
 namespace heapwalk {
 namespace {
 
 using Rows = std::vector<std::vector<Edge>>;
 
 RetentionGraph build(const Rows& rows, uint32_t first_object = 2) {
-  std::vector<EdgeBlock> blocks;
-  for (size_t node = 0; node < rows.size(); ++node) {
-    if (node % RetentionGraph::kNodesPerBlock == 0) blocks.emplace_back();
-    std::vector<Edge> row = rows[node];
-    EXPECT_EQ(blocks.back().append_row(row), 0U);
-  }
-  for (EdgeBlock& block : blocks) block.finish();
-  return RetentionGraph(std::move(blocks), first_object);
+  return make_graph(rows, first_object);
 }
 
 void expect_rows(const RetentionGraph& graph, const Rows& rows) {

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <set>
 
+#include "tests/support/graph_text.h"
+
 namespace heapwalk::test {
 namespace {
 
@@ -138,13 +140,7 @@ RetentionGraph AnalysisBuilder::make_graph(const RootSet& roots) const {
     NodeId from = reference.from_root ? root_node(roots, reference.from) : NodeId{first_object + reference.from};
     rows[index(from)].push_back({NodeId{first_object + reference.to}, reference.kind});
   }
-  std::vector<EdgeBlock> blocks;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (i % RetentionGraph::kNodesPerBlock == 0) blocks.emplace_back();
-    blocks.back().append_row(rows[i]);
-  }
-  for (EdgeBlock& block : blocks) block.finish();
-  return RetentionGraph(std::move(blocks), first_object);
+  return heapwalk::make_graph(std::move(rows), first_object);
 }
 
 Analysis AnalysisBuilder::build() const {

@@ -30,18 +30,25 @@ void GraphSketch::add_edge(uint32_t from, uint32_t to, EdgeKind kind) {
   rows[from].push_back({NodeId{to}, kind});
 }
 
-RetentionGraph GraphSketch::graph() const {
-  std::vector<EdgeBlock> blocks;
-  std::vector<Edge> row;
-  for (uint32_t node = 0; node < node_count(); ++node) {
-    if (node % RetentionGraph::kNodesPerBlock == 0) blocks.emplace_back();
-    row.clear();
-    if (node < rows.size()) row = rows[node];
-    std::erase_if(row, [&](const Edge& edge) { return index(edge.target) == node; });
-    blocks.back().append_row(row);
+RetentionGraph make_graph(std::vector<std::vector<Edge>> rows, uint32_t first_object) {
+  auto arena = std::make_unique<LargeArena>();
+  std::vector<EdgeRows> blocks;
+  for (size_t first = 0; first < rows.size(); first += RetentionGraph::kNodesPerBlock) {
+    EdgeBlock block;
+    const size_t last = std::min<size_t>(rows.size(), first + RetentionGraph::kNodesPerBlock);
+    for (size_t node = first; node < last; ++node) block.append_row(rows[node]);
+    blocks.push_back(block.finish(*arena));
   }
-  for (EdgeBlock& block : blocks) block.finish();
-  return RetentionGraph(std::move(blocks), first_object);
+  return RetentionGraph(std::move(blocks), std::move(arena), first_object);
+}
+
+RetentionGraph GraphSketch::graph() const {
+  std::vector<std::vector<Edge>> clean = rows;
+  clean.resize(node_count());
+  for (uint32_t node = 0; node < node_count(); ++node) {
+    std::erase_if(clean[node], [&](const Edge& edge) { return index(edge.target) == node; });
+  }
+  return make_graph(std::move(clean), first_object);
 }
 
 ObjectIndex GraphSketch::objects() const {

@@ -26,6 +26,9 @@
 
 namespace heapwalk {
 
+// The graph of these rows, one per node, in any order within.
+RetentionGraph make_graph(std::vector<std::vector<Edge>> rows, uint32_t first_object);
+
 // A graph as lists, convenient to build by hand or at random. Self-edges and duplicates are removed when it is built.
 struct GraphSketch {
   uint32_t first_object = 2;            // the two tops, owners and roots come before
