@@ -4,6 +4,7 @@
 #include "heapwalk/entry_graph.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 
@@ -16,14 +17,33 @@ namespace {
 constexpr size_t kAhead = 16;
 constexpr uint32_t kBlock = RetentionGraph::kNodesPerBlock;
 
+// Whether an edge is admitted, mostly without a look at its target: objects are found in the order of their stages, so
+// an edge as good as the first one's stage is admitted wherever it leads.
+class Admission {
+ public:
+  Admission(const RetentionGraph& graph, const Reachability& reach) : graph_(graph), reach_(reach) {
+    auto first = std::find_if(reach.order.begin(), reach.order.end(), [&](NodeId n) { return graph.is_object(n); });
+    if (first != reach.order.end()) least_ = reach.stage_of(*first);
+  }
+  bool operator()(Stage from, EdgeKind kind, NodeId to) const {
+    return (std::max(from, static_cast<Stage>(kind)) <= least_ && graph_.is_object(to)) ||
+           is_admitted(from, kind, reach_.stage_of(to));
+  }
+
+ private:
+  const RetentionGraph& graph_;
+  const Reachability& reach_;
+  Stage least_ = Stage::exact;
+};
+
 class EntryFinder {
  public:
-  EntryFinder(const RetentionGraph& graph, const Reachability& reach) : graph_(graph), reach_(reach) {}
+  EntryFinder(const RetentionGraph& graph, const Reachability& reach)
+      : graph_(graph), reach_(reach), admits_(graph, reach) {}
 
   EntryGraph run(size_t threads) {
     find_folded_roots();
     exits_.assign(graph_.node_count(), false);
-    least_ = least_object_stage();
     result_.entry_bits.resize(graph_.block_count());
     parallel_for(result_.entry_bits.size(), threads, [&](size_t block) { mark_entries(block); });
     std::vector<uint32_t>().swap(folded_root_);
@@ -47,14 +67,6 @@ class EntryFinder {
     }
   }
 
-  // Objects are found in the order of their stages. An edge this good is admitted wherever it leads, unseen.
-  Stage least_object_stage() const {
-    for (NodeId node : reach_.order) {
-      if (graph_.is_object(node)) return reach_.stage_of(node);
-    }
-    return Stage::exact;
-  }
-
   // Marks the block's entries, and the folded nodes that have one. A block's nodes are whole words of `exits_`.
   void mark_entries(size_t block) {
     auto first = static_cast<uint32_t>(block * kBlock);
@@ -69,8 +81,7 @@ class EntryFinder {
       graph_.for_each_edge(NodeId{node}, [&](NodeId to, EdgeKind kind) {
         uint32_t e = edge++;
         if (!reach_.several_parents[index(to)] || folded_root_[node] == index(to)) return;
-        bool admitted = std::max(stage, static_cast<Stage>(kind)) <= least_ ? graph_.is_object(to) : false;
-        if (!admitted && !is_admitted(stage, kind, reach_.stage_of(to))) return;
+        if (!admits_(stage, kind, to)) return;
         marks[e / 64] |= 1ULL << (e % 64);
         any = true;
       });
@@ -97,7 +108,7 @@ class EntryFinder {
 
   const RetentionGraph& graph_;
   const Reachability& reach_;
-  Stage least_ = Stage::exact;
+  Admission admits_;
   std::vector<uint32_t> folded_root_;  // by node: the root of its folded tree
   std::vector<bool> exits_;            // by node: folded, with an entry elsewhere
   EntryGraph result_;
@@ -107,7 +118,7 @@ class EntryFinder {
 class DepthFirstSearch {
  public:
   DepthFirstSearch(const RetentionGraph& graph, const Reachability& reach, const std::vector<bool>& kept)
-      : graph_(graph), reach_(reach), kept_(kept), visited_(graph.node_count()) {
+      : graph_(graph), reach_(reach), admits_(graph, reach), kept_(kept), visited_(graph.node_count()) {
     assign_large(result_.number, graph.node_count(), kNoVertex);
     reserve_large(result_.parent, static_cast<size_t>(std::count(kept.begin(), kept.end(), true)));
   }
@@ -154,7 +165,6 @@ class DepthFirstSearch {
     visited_[index(node)] = true;
     for (NodeId target : graph_.targets(node).first(std::min<size_t>(graph_.targets(node).size(), kFetched))) {
       graph_.prefetch_offsets(target);
-      __builtin_prefetch(&reach_.stage[index(target)]);
       __builtin_prefetch(&result_.number[index(target)], 1);
     }
     if (kept_[index(node)]) {
@@ -167,8 +177,7 @@ class DepthFirstSearch {
 
   uint32_t next_unvisited(NodeId from, std::span<const NodeId> row, uint32_t at) const {
     for (; at < row.size(); ++at) {
-      if (visited_[index(row[at])]) continue;
-      if (is_admitted(reach_.stage_of(from), graph_.kind(from, at), reach_.stage_of(row[at]))) break;
+      if (!visited_[index(row[at])] && admits_(reach_.stage_of(from), graph_.kind(from, at), row[at])) break;
     }
     return at;
   }
@@ -176,6 +185,7 @@ class DepthFirstSearch {
   static constexpr size_t kFetched = 8;
   const RetentionGraph& graph_;
   const Reachability& reach_;
+  Admission admits_;
   const std::vector<bool>& kept_;
   std::vector<bool> visited_;  // small enough for the processor's cache, which the numbers are not
   std::vector<Frame> frames_;
@@ -205,6 +215,36 @@ Offset fetch_add(Offset& counter, Offset amount, bool shared) {
   return old;
 }
 
+// Calls f(source, target) with the numbers of the entries of a block, but for those from the target's parent. Entries lead
+// everywhere and f writes there, so they are taken in batches whose steps are fetched ahead.
+template <class Prefetch, class F>
+void for_each_numbered_entry(const RetentionGraph& graph, const EntryGraph& entries, const DepthFirstNumbers& tree,
+                             size_t block, Prefetch prefetch, F f) {
+  struct Entry {
+    uint32_t source;
+    uint32_t target;
+  };
+  std::array<Entry, 128> batch;
+  size_t batched = 0;
+  auto finish_batch = [&] {
+    for (Entry& entry : std::span(batch).first(batched)) {
+      entry.target = tree.number[entry.target];
+      __builtin_prefetch(&tree.parent[entry.target]);
+      prefetch(entry.target);
+    }
+    for (const Entry& entry : std::span(batch).first(batched)) {
+      if (entry.source != entry.target && entry.source != tree.parent[entry.target]) f(entry.source, entry.target);
+    }
+    batched = 0;
+  };
+  for_each_entry(graph, entries.entry_bits[block], block, [&](NodeId from, NodeId to) {
+    __builtin_prefetch(&tree.number[index(to)]);
+    batch[batched++] = {tree.number[index(from)], index(to)};
+    if (batched == batch.size()) finish_batch();
+  });
+  finish_batch();
+}
+
 }  // namespace
 
 EntryGraph find_entries(const RetentionGraph& graph, const Reachability& reachability, size_t threads) {
@@ -222,12 +262,9 @@ VertexRows<Offset> entry_rows(const RetentionGraph& graph, const EntryGraph& ent
   VertexRows<Offset> rows;
   const bool shared = threads > 1;
   auto for_each = [&](auto f) {
-    parallel_for(entries.entry_bits.size(), threads, [&](size_t block) {
-      for_each_entry(graph, entries.entry_bits[block], block, [&](NodeId from, NodeId to) {
-        uint32_t source = tree.number[index(from)];
-        uint32_t target = tree.number[index(to)];
-        if (source != target && source != tree.parent[target]) f(source, target);
-      });
+    parallel_for(graph.block_count(), threads, [&](size_t block) {
+      for_each_numbered_entry(
+          graph, entries, tree, block, [&](uint32_t target) { __builtin_prefetch(&rows.offsets[target], 1); }, f);
     });
   };
   assign_large(rows.offsets, tree.parent.size() + 1, 0);
