@@ -93,8 +93,9 @@ void DominatorTree::retain(const RetentionGraph& graph, const Reachability& reac
   }
 }
 
-std::vector<uint64_t> DominatorTree::retained_objects(const std::vector<NodeId>& nodes, const Reachability& reachability,
-                                                     const RetentionGraph& graph) const {
+std::vector<uint64_t> DominatorTree::retained_objects(const std::vector<NodeId>& nodes,
+                                                      const Reachability& reachability,
+                                                      const RetentionGraph& graph) const {
   constexpr uint32_t kNone = UINT32_MAX;
   std::vector<uint32_t> holder;  // by node: the nearest of `nodes` above it, by position
   assign_large(holder, idom_.size(), kNone);

@@ -15,7 +15,8 @@ namespace heapwalk {
 // Asks for large pages for memory that has not been written yet.
 inline void advise_large(void* data, size_t bytes) {
   constexpr uintptr_t kLargePage = uintptr_t{2} << 20;
-  const size_t skipped = (kLargePage - reinterpret_cast<uintptr_t>(data) % kLargePage) % kLargePage;  // to a page's start
+  const size_t skipped =
+      (kLargePage - reinterpret_cast<uintptr_t>(data) % kLargePage) % kLargePage;  // to a page's start
   if (bytes < skipped + kLargePage) return;
   madvise(static_cast<char*>(data) + skipped, (bytes - skipped) / kLargePage * kLargePage, MADV_HUGEPAGE);
 }

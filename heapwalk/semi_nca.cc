@@ -41,8 +41,7 @@ class TreeShape {
 class Forest {
  public:
   // `parent` is turned into the forest's pointers.
-  explicit Forest(std::vector<uint32_t>& parent)
-      : ancestor_(parent), last_(static_cast<uint32_t>(parent.size()) - 1) {
+  explicit Forest(std::vector<uint32_t>& parent) : ancestor_(parent), last_(static_cast<uint32_t>(parent.size()) - 1) {
     reserve_large(label_, parent.size());
   }
 

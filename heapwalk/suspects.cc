@@ -46,7 +46,8 @@ std::vector<Candidate> top_candidates(const Analysis& analysis, size_t limit) {
   return candidates;
 }
 
-void count_objects(const Analysis& analysis, std::span<const uint64_t> head_objects, std::vector<Candidate>& candidates) {
+void count_objects(const Analysis& analysis, std::span<const uint64_t> head_objects,
+                   std::vector<Candidate>& candidates) {
   std::vector<NodeId> shared;
   for (Candidate& candidate : candidates) {
     if (analysis.graph.is_object(candidate.top)) {

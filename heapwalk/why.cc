@@ -55,8 +55,7 @@ Result<WhyAnswer> explain_object(const Analysis& analysis, Address address, cons
   NodeId node = analysis.graph.node_of(*object);
   answer.type = node_name(analysis, node);
   answer.retained_bytes = analysis.dominators.retained_bytes(node);
-  answer.retained_objects =
-      analysis.dominators.retained_objects({node}, analysis.reachability, analysis.graph).front();
+  answer.retained_objects = analysis.dominators.retained_objects({node}, analysis.reachability, analysis.graph).front();
   answer.reachable = analysis.reachability.is_reachable(node);
   if (!answer.reachable) {
     answer.leak = describe_path(analysis, leak_path(analysis, node));

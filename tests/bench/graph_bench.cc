@@ -90,7 +90,8 @@ void run_chain(benchmark::State& state, HeapShape shape, uint32_t allocations, b
     state.counters["peak_B"] = static_cast<double>(peak) / allocations;
     state.counters["several"] =
         static_cast<double>(std::count(reach.several_parents.begin(), reach.several_parents.end(), true)) / allocations;
-    state.counters["leaked"] = static_cast<double>(tree.retained_objects({kUnreachableNode}, reach, graph).front()) / allocations;
+    state.counters["leaked"] =
+        static_cast<double>(tree.retained_objects({kUnreachableNode}, reach, graph).front()) / allocations;
   }
 }
 

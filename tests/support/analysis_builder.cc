@@ -160,8 +160,8 @@ Analysis AnalysisBuilder::build() const {
   analysis.graph = make_graph(analysis.roots);
   analysis.reachability = find_reachable(analysis.graph, analysis.objects);
   analysis.dominators = find_dominators(analysis.graph, analysis.reachability, analysis.objects);
-  const auto retained = analysis.dominators.retained_objects({kProcessNode, kUnreachableNode}, analysis.reachability,
-                                                              analysis.graph);
+  const auto retained =
+      analysis.dominators.retained_objects({kProcessNode, kUnreachableNode}, analysis.reachability, analysis.graph);
   Totals& totals = analysis.summary.totals;
   totals.reachable_bytes = analysis.dominators.retained_bytes(kProcessNode);
   totals.reachable_objects = retained[0];
