@@ -78,9 +78,6 @@ ObjectIndex index_objects(std::span<const std::unique_ptr<HeapDecoder>> decoders
       sum.objects[state] += sinks[i].totals().objects[state];
     }
     sum.unexplained_bytes += sinks[i].totals().unexplained_bytes;
-    if (sinks[i].dropped() > 0)
-      diagnostics.add("block_dropped", "blocks out of order or outside their heap segment were dropped",
-                      sinks[i].dropped());
   }
   return ObjectIndex::build(std::move(sinks), diagnostics);
 }
