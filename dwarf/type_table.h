@@ -1,0 +1,128 @@
+// The types of the whole process, in flat arrays: what debug info (and a runtime's own descriptors) say about layout.
+//
+//     TypeId ─► Type { kind, name, size } ─► fields [first, first + count)      sorted by offset
+//                                         ─► arguments [first, first + count)   of a template: vector<T, A> → T, A
+//
+// One definition per type: units and modules repeat what they include, and the builder keeps the first of each. Typedefs
+// and qualifiers are not types here: `const std::string` is the record basic_string<char, …>. A pointer is a type of its own,
+// one per target, so "Session*" is found from "Session" without a search.
+//
+// The same TypeId stays valid while the builder goes on to further modules. Ids depend on reading order, which does not depend
+// on the number of threads.
+//
+// Laws (check()): fields sorted by offset and inside their record (a flexible array at its end may reach out); every TypeId
+// is kNoType or smaller than size(); no record contains itself by value.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace heapwalk {
+
+enum class TypeId : uint32_t {};
+constexpr TypeId kNoType{UINT32_MAX};  // unknown; `void` behind a pointer
+constexpr uint32_t index(TypeId id) {
+  return static_cast<uint32_t>(id);
+}
+
+// function: behind a pointer only. declaration: named, but no unit defines it. union_: fields overlap; Rust's enums too.
+enum class TypeKind : uint8_t { base, pointer, array, record, union_, enumeration, function, declaration };
+// What a word of a base type may mean. `character`: text; what looks like a pointer there is none.
+enum class BaseEncoding : uint8_t { other, boolean, signed_integer, unsigned_integer, character, floating };
+
+struct Type {
+  TypeKind kind = TypeKind::base;
+  BaseEncoding encoding = BaseEncoding::other;  // of base
+  bool is_reference = false;                    // pointer written T& or T&&
+  uint64_t size_bytes = 0;
+  TypeId target = kNoType;  // pointer: what it points to; array: its element; enumeration: its integer
+  uint64_t count = 0;       // array: elements of all dimensions; 0: not said, or flexible
+  std::string_view name;    // "ns::Session", "std::vector<int, std::allocator<int> >"; empty: anonymous, pointer, array
+  uint32_t first_field = 0, field_count = 0;
+  uint32_t first_argument = 0, argument_count = 0;
+};
+
+struct Field {
+  std::string_view name;  // empty: anonymous member, whose own fields count as the outer one's
+  TypeId type = kNoType;
+  uint64_t offset_bytes = 0;
+  bool is_base = false;          // a base class; its name is the class's
+  bool is_virtual_base = false;  // its offset is the complete object's; a derived class may place it elsewhere
+  bool is_bit_field = false;
+};
+
+class TypeTable {
+ public:
+  uint32_t size() const { return static_cast<uint32_t>(types_.size()); }
+  const Type& operator[](TypeId id) const { return types_[index(id)]; }  // id != kNoType
+  std::span<const Field> fields(TypeId id) const {
+    const Type& type = types_[index(id)];
+    return std::span(fields_).subspan(type.first_field, type.field_count);
+  }
+  std::span<const TypeId> arguments(TypeId id) const {  // kNoType stands for `void`, unknown ones and values
+    const Type& type = types_[index(id)];
+    return std::span(arguments_).subspan(type.first_argument, type.argument_count);
+  }
+  uint64_t size_bytes(TypeId id) const { return id == kNoType ? 0 : types_[index(id)].size_bytes; }
+
+  // A defined type by its full name; a record wins over others. Nothing for an unknown name.
+  std::optional<TypeId> find(std::string_view name) const;
+  // As a programmer writes it: "Session*", "int[16]", "void"; anonymous ones "(anonymous struct)".
+  std::string spelled(TypeId id) const;
+  bool check() const;
+
+ private:
+  friend class TypeTableBuilder;
+  std::vector<Type> types_;
+  std::vector<Field> fields_;
+  std::vector<TypeId> arguments_;
+  std::deque<std::string> names_;  // what the views point to
+  std::unordered_map<std::string_view, TypeId> by_name_;
+};
+
+// Grows a table. Strings are copied.
+class TypeTableBuilder {
+ public:
+  // The canonical copies: asked for twice, they are the same type.
+  TypeId base(std::string_view name, uint64_t size_bytes, BaseEncoding encoding);
+  TypeId pointer_to(TypeId target, bool is_reference = false, uint64_t size_bytes = 8);
+  TypeId array_of(TypeId element, uint64_t count);  // size: count × the element's
+  TypeId function();                                // all functions are one type
+  TypeId enumeration(std::string_view name, uint64_t size_bytes, TypeId integer);
+
+  // A record or union is opened first and filled later, since types refer to each other in circles. open() returns the type that
+  // is there already if one of this kind, name and size is; `is_new` says so, and only a new one is to be filled. Anonymous
+  // ones are always new. A declaration that is defined later becomes the definition, under the same id.
+  struct Opened {
+    TypeId id;
+    bool is_new;
+  };
+  Opened open(TypeKind kind, std::string_view name, uint64_t size_bytes);
+  TypeId declare(std::string_view name);
+  // Sorts the fields; drops those that lie outside the type, contain it by value or have an unknown id. Returns how many.
+  size_t fill(TypeId id, std::vector<Field> fields, std::vector<TypeId> arguments);
+
+  const TypeTable& table() const { return table_; }
+  TypeTable finish() && { return std::move(table_); }
+
+ private:
+  std::string_view keep(std::string_view text);
+  TypeId add(Type type);
+  bool contains_by_value(TypeId outer, TypeId inner) const;
+
+  TypeTable table_;
+  std::unordered_map<std::string, TypeId> known_;              // by kind, name and size
+  std::unordered_map<std::string_view, TypeId> declarations_;  // not defined yet
+  std::unordered_map<uint64_t, TypeId> pointers_;              // by target and kind
+  std::unordered_map<std::string, TypeId> arrays_;
+  std::unordered_map<std::string_view, std::string_view> kept_;
+};
+
+}  // namespace heapwalk
