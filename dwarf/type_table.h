@@ -44,7 +44,8 @@ struct Type {
   uint64_t size_bytes = 0;
   TypeId target = kNoType;  // pointer: what it points to; array: its element; enumeration: its integer
   uint64_t count = 0;       // array: elements of all dimensions; 0: not said, or flexible
-  std::string_view name;    // "ns::Session", "std::vector<int, std::allocator<int> >"; empty: anonymous, pointer, array
+  std::string_view name =
+      {};  // "ns::Session", "std::vector<int, std::allocator<int> >"; empty: anonymous, pointer, array
   uint32_t first_field = 0, field_count = 0;
   uint32_t first_argument = 0, argument_count = 0;
 };
