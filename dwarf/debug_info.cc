@@ -145,6 +145,34 @@ std::optional<Die> Die::reference(dw::Attribute attribute) const {
   return target;
 }
 
+EntryKey key_of(const llvm::DWARFUnit& unit, uint64_t offset) {
+  return unit.isTypeUnit() && unit.getVersion() < 5 ? offset | kInTypesSection : offset;
+}
+
+SignatureMap read_signatures(llvm::DWARFContext& context) {
+  SignatureMap signatures;
+  for (const auto& unit : context.getNormalUnitsVector()) {
+    if (!unit->isTypeUnit()) continue;
+    const auto& type_unit = static_cast<const llvm::DWARFTypeUnit&>(*unit);
+    signatures.try_emplace(type_unit.getTypeHash(), key_of(*unit, unit->getOffset() + type_unit.getTypeOffset()));
+  }
+  return signatures;
+}
+
+std::optional<EntryKey> Die::reference_key(dw::Attribute attribute, const SignatureMap& signatures) const {
+  auto value = find(attribute);
+  if (!value) return std::nullopt;
+  const uint64_t raw = value->getRawUValue();
+  if (is_relative(value->getForm())) {
+    bool is_inside = raw >= unit_->getHeaderSize() && raw < unit_->getNextUnitOffset() - unit_->getOffset();
+    return is_inside ? std::optional(key_of(*unit_, unit_->getOffset() + raw)) : std::nullopt;
+  }
+  if (value->getForm() == dw::DW_FORM_ref_addr) return raw & ~kInTypesSection;
+  if (value->getForm() != dw::DW_FORM_ref_sig8) return std::nullopt;
+  auto found = signatures.find(raw);
+  return found == signatures.end() ? std::nullopt : std::optional(found->second);
+}
+
 std::optional<uint64_t> Die::sibling() const {
   auto value = find(dw::DW_AT_sibling);
   if (!value || !is_relative(value->getForm())) return std::nullopt;
@@ -155,11 +183,22 @@ std::optional<uint64_t> Die::sibling() const {
 
 bool open_unit(llvm::DWARFUnit& unit, Die& unit_die, bool& is_skeleton) {
   is_skeleton = false;
-  if (unit.isTypeUnit() || !unit.getUnitDIE(/*ExtractUnitDIEOnly=*/true).isValid()) return false;
+  if (!unit.getUnitDIE(/*ExtractUnitDIEOnly=*/true).isValid()) return false;
   uint64_t offset = unit.getOffset() + unit.getHeaderSize();
   if (!unit_die.read(unit, offset) || unit_die.tag() == dw::DW_TAG_null) return false;
   is_skeleton = unit_die.tag() == dw::DW_TAG_skeleton_unit || unit_die.find(dw::DW_AT_GNU_dwo_name).has_value();
   return !is_skeleton;
+}
+
+std::optional<uint64_t> leave_damaged_scopes(llvm::DWARFUnit& unit, std::vector<uint64_t>& scopes, uint64_t offset) {
+  while (!scopes.empty()) {
+    uint64_t at = scopes.back();
+    scopes.pop_back();
+    Die scope;
+    auto sibling = scope.read(unit, at) ? scope.sibling() : std::nullopt;
+    if (sibling && *sibling > offset) return sibling;
+  }
+  return std::nullopt;
 }
 
 }  // namespace heapwalk

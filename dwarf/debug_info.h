@@ -13,6 +13,7 @@
 #include <llvm/DebugInfo/DWARF/DWARFDebugInfoEntry.h>
 #include <llvm/DebugInfo/DWARF/DWARFDie.h>
 #include <llvm/DebugInfo/DWARF/DWARFFormValue.h>
+#include <llvm/DebugInfo/DWARF/DWARFTypeUnit.h>
 #include <llvm/DebugInfo/DWARF/DWARFUnit.h>
 
 #include <cstdint>
@@ -21,6 +22,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "dump/base/diagnostics.h"
@@ -47,6 +50,16 @@ class DebugSections {
   std::map<std::string, SectionData, std::less<>> sections_;
 };
 
+// An entry's place among all entries of the module: its offset in .debug_info, or in DWARF 4's .debug_types.
+using EntryKey = uint64_t;
+constexpr EntryKey kNoEntry = 0;  // a unit begins with its header
+constexpr EntryKey kInTypesSection = EntryKey{1} << 63;
+EntryKey key_of(const llvm::DWARFUnit& unit, uint64_t offset);
+
+// Type units are referred to by a hash of the type: signature → the type's entry.
+using SignatureMap = std::unordered_map<uint64_t, EntryKey>;
+SignatureMap read_signatures(llvm::DWARFContext& context);
+
 // One debugging information entry, decoded where it stands. Holds no tree.
 class Die {
  public:
@@ -66,6 +79,8 @@ class Die {
   bool flag(llvm::dwarf::Attribute attribute) const;
   // The entry that a reference attribute names, in this unit or another one of .debug_info.
   std::optional<Die> reference(llvm::dwarf::Attribute attribute) const;
+  // The same as a key, without reading what is there; type units included. Nullopt when the reference leads nowhere.
+  std::optional<EntryKey> reference_key(llvm::dwarf::Attribute attribute, const SignatureMap& signatures) const;
   // DW_AT_sibling, when it leads forward inside the unit.
   std::optional<uint64_t> sibling() const;
 
@@ -78,5 +93,46 @@ class Die {
 // Reads the unit's own entry and with it the bases of its string and address tables. False for units that hold nothing
 // that can be read: damaged ones, and skeletons whose entries are in a .dwo file (then `is_skeleton` is set).
 bool open_unit(llvm::DWARFUnit& unit, Die& unit_die, bool& is_skeleton);
+
+constexpr size_t kMaxEntryDepth = 4096;
+
+// After damage at `offset`: leaves the scopes up to the innermost one that says it ends behind it, and returns where.
+std::optional<uint64_t> leave_damaged_scopes(llvm::DWARFUnit& unit, std::vector<uint64_t>& scopes, uint64_t offset);
+
+// Calls visit(die, scopes) for every entry below the unit's own, `scopes` being the offsets of the entries around it, the
+// unit's own first; when that returns true, the entry's children are skipped if it has a DW_AT_sibling. False when
+// something could not be read; the walk goes on where it can.
+template <class Visit>
+bool walk_entries(const Die& unit_die, Visit&& visit) {
+  if (!unit_die.has_children()) return true;
+  std::vector<uint64_t> scopes = {unit_die.offset()};
+  uint64_t offset = unit_die.end();
+  bool is_whole = true;
+  Die die;
+  while (!scopes.empty()) {
+    if (!die.read(unit_die.unit(), offset)) {
+      if (offset >= unit_die.unit().getNextUnitOffset()) break;
+      is_whole = false;
+      auto next = leave_damaged_scopes(unit_die.unit(), scopes, offset);
+      if (!next) break;
+      offset = *next;
+      continue;
+    }
+    if (die.tag() == llvm::dwarf::DW_TAG_null) {
+      scopes.pop_back();
+      continue;
+    }
+    const bool skip = visit(std::as_const(die), std::as_const(scopes));
+    if (!die.has_children()) continue;
+    auto sibling = skip ? die.sibling() : std::nullopt;
+    if (sibling) {
+      offset = *sibling;
+    } else {
+      if (scopes.size() >= kMaxEntryDepth) return false;
+      scopes.push_back(die.offset());
+    }
+  }
+  return is_whole;
+}
 
 }  // namespace heapwalk

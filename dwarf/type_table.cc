@@ -8,6 +8,7 @@
 namespace heapwalk {
 namespace {
 
+constexpr size_t kNameBlockBytes = 1 << 16;
 constexpr int kMaxSpelledParts = 32;  // pointers to arrays of pointers …
 
 bool is_compound(TypeKind kind) {
@@ -67,10 +68,33 @@ bool TypeTable::check() const {
 std::string_view TypeTableBuilder::keep(std::string_view text) {
   if (text.empty()) return {};
   auto at = kept_.find(text);
-  if (at != kept_.end()) return at->second;
-  std::string_view copy = table_.names_.emplace_back(text);
-  kept_.emplace(copy, copy);
-  return copy;
+  if (at != kept_.end()) return *at;
+  std::deque<std::string>& blocks = table_.names_;
+  if (blocks.empty() || blocks.back().capacity() - blocks.back().size() < text.size()) {
+    blocks.emplace_back().reserve(std::max(kNameBlockBytes, text.size()));
+  }
+  const size_t begin = blocks.back().size();
+  blocks.back() += text;
+  return *kept_.insert(std::string_view(blocks.back()).substr(begin)).first;
+}
+
+size_t TypeTableBuilder::Hash::operator()(const Key& key) const {
+  return std::hash<std::string_view>()(key.name) ^
+         (key.size_bytes << 8 | static_cast<size_t>(key.kind) << 4 | static_cast<size_t>(key.encoding)) *
+             0x9e3779b97f4a7c15;
+}
+
+size_t TypeTableBuilder::Hash::operator()(const std::pair<TypeId, uint64_t>& array) const {
+  return (array.second << 32 ^ index(array.first)) * 0x9e3779b97f4a7c15;
+}
+
+TypeTableBuilder::Key TypeTableBuilder::key(TypeKind kind, std::string_view name, uint64_t size_bytes) {
+  return {.name = name, .size_bytes = size_bytes, .kind = kind == TypeKind::union_ ? TypeKind::record : kind};
+}
+
+std::optional<TypeId> TypeTableBuilder::known(TypeKind kind, std::string_view name, uint64_t size_bytes) const {
+  auto at = known_.find(key(kind, name, size_bytes));
+  return at == known_.end() ? std::nullopt : std::optional(at->second);
 }
 
 TypeId TypeTableBuilder::add(Type type) {
@@ -84,10 +108,10 @@ TypeId TypeTableBuilder::add(Type type) {
 }
 
 TypeId TypeTableBuilder::base(std::string_view name, uint64_t size_bytes, BaseEncoding encoding) {
-  auto [at, is_new] = known_.try_emplace(fmt::format("b{}:{}:{}", static_cast<int>(encoding), size_bytes, name));
-  if (is_new) {
-    at->second = add({.kind = TypeKind::base, .encoding = encoding, .size_bytes = size_bytes, .name = keep(name)});
-  }
+  Type type{.kind = TypeKind::base, .encoding = encoding, .size_bytes = size_bytes, .name = keep(name)};
+  auto [at, is_new] =
+      known_.try_emplace({.name = type.name, .size_bytes = size_bytes, .kind = type.kind, .encoding = encoding});
+  if (is_new) at->second = add(type);
   return at->second;
 }
 
@@ -104,7 +128,7 @@ TypeId TypeTableBuilder::pointer_to(TypeId target, bool is_reference, uint64_t s
 TypeId TypeTableBuilder::array_of(TypeId element, uint64_t count) {
   const uint64_t each = table_.size_bytes(element);
   if (each != 0 && count > UINT64_MAX / each) count = 0;
-  auto [at, is_new] = arrays_.try_emplace(fmt::format("{}:{}", index(element), count));
+  auto [at, is_new] = arrays_.try_emplace({element, count});
   if (is_new) {
     at->second = add({.kind = TypeKind::array, .size_bytes = each * count, .target = element, .count = count});
   }
@@ -112,7 +136,7 @@ TypeId TypeTableBuilder::array_of(TypeId element, uint64_t count) {
 }
 
 TypeId TypeTableBuilder::function() {
-  auto [at, is_new] = known_.try_emplace("f");
+  auto [at, is_new] = known_.try_emplace(key(TypeKind::function, {}, 0));
   if (is_new) at->second = add({.kind = TypeKind::function});
   return at->second;
 }
@@ -120,7 +144,7 @@ TypeId TypeTableBuilder::function() {
 TypeId TypeTableBuilder::enumeration(std::string_view name, uint64_t size_bytes, TypeId integer) {
   Type type{.kind = TypeKind::enumeration, .size_bytes = size_bytes, .target = integer, .name = keep(name)};
   if (name.empty()) return add(type);
-  auto [at, is_new] = known_.try_emplace(fmt::format("e{}:{}", size_bytes, name));
+  auto [at, is_new] = known_.try_emplace(key(type.kind, type.name, size_bytes));
   if (is_new) at->second = add(type);
   return at->second;
 }
@@ -128,8 +152,7 @@ TypeId TypeTableBuilder::enumeration(std::string_view name, uint64_t size_bytes,
 TypeTableBuilder::Opened TypeTableBuilder::open(TypeKind kind, std::string_view name, uint64_t size_bytes) {
   Type type{.kind = kind, .size_bytes = size_bytes, .name = keep(name)};
   if (name.empty()) return {add(type), true};
-  auto [at, is_new] =
-      known_.try_emplace(fmt::format("{}{}:{}", kind == TypeKind::union_ ? 'u' : 'r', size_bytes, name));
+  auto [at, is_new] = known_.try_emplace(key(kind, type.name, size_bytes));
   if (!is_new) return {at->second, false};
   if (auto declared = declarations_.find(name); declared != declarations_.end()) {
     at->second = declared->second;
@@ -149,18 +172,21 @@ TypeId TypeTableBuilder::declare(std::string_view name) {
   return at->second;
 }
 
-// Whether a value of type `outer` holds one of type `inner`. Types that are filled already hold no circle.
+// Whether a value of type `outer` holds one of type `inner`. Types that are filled already hold no circle; what is smaller
+// than `inner` cannot hold it.
 bool TypeTableBuilder::contains_by_value(TypeId outer, TypeId inner) const {
+  if (outer == kNoType || (table_[outer].kind != TypeKind::array && !is_compound(table_[outer].kind))) return false;
+  const uint64_t inner_size_bytes = table_[inner].size_bytes;
   std::vector<TypeId> pending = {outer};
-  std::vector<TypeId> seen;
+  std::unordered_set<uint32_t> seen;
   while (!pending.empty()) {
     TypeId id = pending.back();
     pending.pop_back();
     while (id != kNoType && table_[id].kind == TypeKind::array) id = table_[id].target;
     if (id == kNoType) continue;
     if (id == inner) return true;
-    if (!is_compound(table_[id].kind) || std::ranges::find(seen, id) != seen.end()) continue;
-    seen.push_back(id);
+    const Type& type = table_[id];
+    if (!is_compound(type.kind) || type.size_bytes < inner_size_bytes || !seen.insert(index(id)).second) continue;
     for (const Field& field : table_.fields(id)) pending.push_back(field.type);
   }
   return false;

@@ -21,6 +21,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -61,6 +62,9 @@ struct Field {
 
 class TypeTable {
  public:
+  TypeTable() = default;
+  TypeTable(TypeTable&&) = default;  // never copied: views point into `names_`
+  TypeTable& operator=(TypeTable&&) = default;
   uint32_t size() const { return static_cast<uint32_t>(types_.size()); }
   const Type& operator[](TypeId id) const { return types_[index(id)]; }  // id != kNoType
   std::span<const Field> fields(TypeId id) const {
@@ -84,7 +88,7 @@ class TypeTable {
   std::vector<Type> types_;
   std::vector<Field> fields_;
   std::vector<TypeId> arguments_;
-  std::deque<std::string> names_;  // what the views point to
+  std::deque<std::string> names_;  // what the views point to, in blocks that never grow beyond what they reserved
   std::unordered_map<std::string_view, TypeId> by_name_;
 };
 
@@ -110,6 +114,9 @@ class TypeTableBuilder {
   // Sorts the fields; drops those that lie outside the type, contain it by value or have an unknown id. Returns how many.
   size_t fill(TypeId id, std::vector<Field> fields, std::vector<TypeId> arguments);
 
+  // What open() or enumeration() would find. Any number of threads may ask while nobody adds.
+  std::optional<TypeId> known(TypeKind kind, std::string_view name, uint64_t size_bytes) const;
+
   const TypeTable& table() const { return table_; }
   TypeTable finish() && { return std::move(table_); }
 
@@ -119,11 +126,24 @@ class TypeTableBuilder {
   bool contains_by_value(TypeId outer, TypeId inner) const;
 
   TypeTable table_;
-  std::unordered_map<std::string, TypeId> known_;              // by kind, name and size
-  std::unordered_map<std::string_view, TypeId> declarations_;  // not defined yet
-  std::unordered_map<uint64_t, TypeId> pointers_;              // by target and kind
-  std::unordered_map<std::string, TypeId> arrays_;
-  std::unordered_map<std::string_view, std::string_view> kept_;
+  struct Key {  // what makes two definitions one; a struct and a union of one name and size are
+    std::string_view name;
+    uint64_t size_bytes = 0;
+    TypeKind kind = TypeKind::base;
+    BaseEncoding encoding = BaseEncoding::other;
+    bool operator==(const Key&) const = default;
+  };
+  struct Hash {
+    size_t operator()(const Key& key) const;
+    size_t operator()(const std::pair<TypeId, uint64_t>& array) const;
+  };
+  static Key key(TypeKind kind, std::string_view name, uint64_t size_bytes);
+
+  std::unordered_map<Key, TypeId, Hash> known_;
+  std::unordered_map<std::string_view, TypeId> declarations_;             // not defined yet
+  std::unordered_map<uint64_t, TypeId> pointers_;                         // by target and kind
+  std::unordered_map<std::pair<TypeId, uint64_t>, TypeId, Hash> arrays_;  // by element and count
+  std::unordered_set<std::string_view> kept_;
 };
 
 }  // namespace heapwalk

@@ -2,7 +2,7 @@
 //
 // Names are qualified as a programmer would write them ("ns::Class::member", "handle_request()::cache"); the source is
 // where the variable is declared ("src/cache.cc:12", relative to the compilation directory). DWARF 4 and 5; from the
-// module's own image or its separate debug file. A unit's parse is dropped as soon as it has been read.
+// module's own image or its separate debug file (dwarf/type_reader.h reads them).
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "dump/base/diagnostics.h"
+#include "dump/base/address.h"
 #include "dump/interval_index.h"
-#include "dump/module.h"
+#include "dwarf/type_table.h"
 
 namespace heapwalk {
 
@@ -22,6 +22,7 @@ struct Variable {
   uint64_t size_bytes = 0;  // 0 when the debug info does not say
   std::string source;       // empty when unknown
   bool tls = false;
+  TypeId type = kNoType;
 };
 
 class VariableTable {
@@ -44,8 +45,5 @@ class VariableTable {
   IntervalIndex index_;
   IntervalIndex tls_index_;
 };
-
-// Empty when the module has no debug info. Damage is a diagnostic; the other units are still read.
-VariableTable read_variables(const Module& module, size_t threads, Diagnostics& diagnostics);
 
 }  // namespace heapwalk

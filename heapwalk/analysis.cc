@@ -8,6 +8,7 @@
 #include "heapwalk/roots/find_roots.h"
 #include "heapwalk/roots/word_scan.h"
 #include "heapwalk/summary_builder.h"
+#include "heapwalk/type_inference.h"
 
 namespace heapwalk {
 namespace {
@@ -121,11 +122,16 @@ Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& op
 
   clock.start("roots");  // the places outside the heap that refer into it; from here on no new root appears
   const std::vector<AddressRange> heap = heap_ranges(analysis.decoders);
-  analysis.roots = find_roots({analysis.dump.get(), &analysis.objects, heap, &analysis.private_memory, threads},
+  TypeTableBuilder types;
+  analysis.roots = find_roots({analysis.dump.get(), &analysis.objects, heap, &analysis.private_memory, threads, &types},
                               analysis.diagnostics);
 
+  clock.start("types");  // what the objects are; from here on no object changes its type
+  analysis.types = infer_types(*analysis.dump, analysis.objects, analysis.roots, std::move(types).finish(), threads,
+                               analysis.diagnostics);
+
   clock.start("references");  // every word that refers to an object; from here on no new edge appears
-  Result<RetentionGraph> graph = scan_references(*analysis.dump, analysis.objects, analysis.roots,
+  Result<RetentionGraph> graph = scan_references(*analysis.dump, analysis.objects, analysis.roots, *analysis.types,
                                                  analysis.private_memory, threads, analysis.diagnostics);
   if (!graph) return std::unexpected(graph.error());
   analysis.graph = *std::move(graph);
@@ -136,8 +142,7 @@ Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& op
   clock.start("dominators");  // who alone holds what, and how much
   analysis.dominators = find_dominators(analysis.graph, analysis.reachability, analysis.objects, threads);
 
-  clock.start("summary");  // types, accounting, suspects, leaks: the rows of the report
-  analysis.types = std::make_unique<const ObjectTypes>(*analysis.dump);
+  clock.start("summary");  // accounting, suspects, leaks: the rows of the report
   build_summary(analysis, totals, threads);
   clock.finish();
   return analysis;

@@ -51,7 +51,7 @@ class RowMaker {
  private:
   void describe(ObjectId id, const Allocation& allocation, ObjectRow& row) const {
     NodeId node = analysis_.graph.node_of(id);
-    TypeClaim claim = analysis_.types->type_of(allocation.address, allocation.size_bytes);
+    TypeClaim claim = analysis_.types->type_of(id, allocation.size_bytes);
     row.type = analysis_.types->name(claim.type);
     row.evidence = claim.evidence;
     row.reachable = analysis_.reachability.is_reachable(node);

@@ -1,20 +1,24 @@
-// What each object is, as far as the core itself says.
+// What each object is, and how we know.
 //
 // Evidence, best first (the classes of the command line's contract):
-//   runtime   the first word is the address point of a vtable: the symbol `_ZTV<T>` covers it, the word before it is
-//             that class's typeinfo and the word before that says offset-to-top 0 (Itanium C++ ABI §2.5), so the
-//             object of dynamic type T starts right here;
-//   none      nothing is known: the object is named by its size class, "[48 B]" or "[4KB..8KB)".
-// Nothing is stored per object: a claim is derived in O(log vtables) from the size and the first word.
+//   runtime    the object says so itself: its first word is a vtable's address point
+//   container  a container that holds it says so: vector's elements, a map's nodes
+//   pointer    a typed pointer leads to its start, and its size fits
+//   field      the same field of other objects leads to objects of one known type
+//   none       nothing is known: the object is named by its size class, "[48 B]" or "[4KB..8KB)"
+//
+// Objects share *kinds* (a type, how it fills the object, the evidence), numbered in 16 bits: 2 bytes per object, however
+// many types the program has. Who made the claims: type_inference.h.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "dump/core_dump.h"
 #include "heapwalk/object_index.h"
+#include "heapwalk/type_layout.h"
 
 namespace heapwalk {
 
@@ -26,35 +30,69 @@ struct TypeClaim {
   TypeEvidence evidence = TypeEvidence::none;
 };
 
+// How a type fills an object: `header_bytes` (the cookie of new[]), then elements of the layout's size one behind the
+// other; one only unless `is_array`. What follows is slack.
+struct ObjectShape {
+  TypeId element = kNoType;
+  const TypeLayout* layout = nullptr;  // null: a name is all that is known
+  uint32_t header_bytes = 0;
+  bool is_array = false;
+  bool has_tail = false;  // what follows the element belongs to the program (struct hack), nobody knows as what
+};
+
 class ObjectTypes {
  public:
-  // Borrows the dump. Reads the vtables that the modules' symbols name.
-  explicit ObjectTypes(const CoreDump& dump);
+  ObjectTypes();  // nothing known
+  ObjectTypes(const ObjectTypes&) = delete;
+  ObjectTypes& operator=(const ObjectTypes&) = delete;
 
-  // Thread-safe. `address` and `size_bytes` are those of a used allocation.
-  TypeClaim type_of(Address address, uint64_t size_bytes) const;
-  TypeClaim type_of(const ObjectIndex& objects, ObjectId object) const;
+  // Thread-safe, O(1). `size_bytes` is the object's.
+  TypeClaim type_of(ObjectId object, uint64_t size_bytes) const {
+    const uint16_t kind = index(object) < kind_of_.size() ? kind_of_[index(object)] : uint16_t{0};
+    if (kind == 0) return {size_class(size_bytes), TypeEvidence::none};
+    return {kinds_[kind].type, kinds_[kind].evidence};
+  }
+  TypeClaim type_of(const ObjectIndex& objects, ObjectId object) const {
+    return type_of(object, objects.size_bytes(object));
+  }
+  ObjectShape shape_of(ObjectId object) const {
+    return index(object) < kind_of_.size() ? kinds_[kind_of_[index(object)]].shape : ObjectShape{};
+  }
+  // How many of the object's elements are in use, in bytes: vector's size as against its capacity. Others: all.
+  uint64_t bytes_in_use(ObjectId object, uint64_t size_bytes) const;
+
+  // Of the type of a root; null when it has none.
+  const TypeLayout* layout_of(TypeId type) const;
 
   uint32_t type_count() const { return static_cast<uint32_t>(names_.size()); }
   std::string_view name(uint32_t type) const { return names_[type]; }
-  TypeEvidence evidence(uint32_t type) const {
-    return type < kSizeClasses ? TypeEvidence::none : TypeEvidence::runtime;
-  }
+  const TypeTable& table() const { return table_; }
+  const Containers& containers() const { return *containers_; }
 
  private:
+  friend class TypeInference;
+
   // Usable sizes up to 1 KiB are a class each (8-byte steps), larger ones one class per power of two.
   static constexpr uint32_t kSmallClasses = 1024 / 8 + 1;
   static constexpr uint32_t kSizeClasses = kSmallClasses + 54;
   static uint32_t size_class(uint64_t size_bytes);
 
-  struct Vtable {
-    Address address_point;
-    uint32_t type;
+  struct Kind {
+    uint32_t type = 0;
+    TypeEvidence evidence = TypeEvidence::none;
+    ObjectShape shape;
   };
-  const CoreDump* dump_;
-  std::vector<Vtable> vtables_;  // sorted, unique
-  AddressRange vtable_span_;
-  std::vector<std::string> names_;  // size classes, then classes with a vtable
+  struct InUse {
+    uint32_t object;
+    uint64_t bytes;
+  };
+  TypeTable table_;
+  std::unique_ptr<Containers> containers_;  // over table_
+  std::unique_ptr<TypeLayouts> layouts_;    // over both
+  std::vector<std::string> names_;          // size classes first
+  std::vector<Kind> kinds_;                 // kinds_[0]: nothing known
+  std::vector<uint16_t> kind_of_;           // by ObjectId; empty when nothing is known of any
+  std::vector<InUse> in_use_;               // by object; those with spare capacity only
 };
 
 }  // namespace heapwalk

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "heapwalk/field_names.h"
 #include "heapwalk/path_finder.h"
 
 namespace heapwalk {
@@ -31,13 +32,40 @@ const Root* root_of(const Analysis& analysis, NodeId node) {
   return &analysis.roots.roots[index(node) - first];
 }
 
-// Where `from` refers to `to`: "+0x18", or empty when `from` holds the value itself (a register, a pointer variable).
+// The type of a place and how often it stands there, as far as they are known.
+ObjectShape shape_of(const Analysis& analysis, NodeId node, const Root* root) {
+  if (root == nullptr) return analysis.types->shape_of(analysis.graph.object_of(node));
+  return {.element = root->type, .layout = analysis.types->layout_of(root->type)};
+}
+
+// The name of the field through which a typed place refers to `target`; nothing when it is none of its typed pointers.
+std::optional<std::string> typed_field(const Analysis& analysis, const ObjectShape& shape, AddressRange place,
+                                       AddressRange target) {
+  if (shape.layout == nullptr || shape.layout->size_bytes == 0) return std::nullopt;
+  const ObjectTypes& types = *analysis.types;
+  for (Address at = place.begin + shape.header_bytes; at < place.end; at = at + shape.layout->size_bytes) {
+    for (const PointerSlot& slot : shape.layout->slots) {
+      const auto word = analysis.dump->memory.read_pointer(at + slot.offset_bytes);
+      if (!word || !target.contains(*word) || !place.contains(at + slot.offset_bytes)) continue;
+      std::string name = field_name(types.table(), types.containers(), shape.element, slot.offset_bytes);
+      if (!shape.is_array) return name;
+      return name.empty() || name.starts_with('[') ? "[…]" + name : "[…]." + name;
+    }
+    if (!shape.is_array) break;
+  }
+  return std::nullopt;
+}
+
+// Where `from` refers to `to`: a field's name, else "+0x18"; empty when `from` holds the value itself (a register, a
+// pointer variable).
 std::string reference_field(const Analysis& analysis, NodeId from, NodeId to) {
   if (!analysis.graph.is_object(to)) return {};
   const Root* root = root_of(analysis, from);
   if (root == nullptr && !analysis.graph.is_object(from)) return {};
   const AddressRange place = root != nullptr ? root->location : object_range(analysis, from);
-  auto offset = find_reference(analysis.dump->memory, place, object_range(analysis, to));
+  const AddressRange target = object_range(analysis, to);
+  if (auto field = typed_field(analysis, shape_of(analysis, from, root), place, target)) return *field;
+  auto offset = find_reference(analysis.dump->memory, place, target);
   if (!offset) return {};
   if (root != nullptr && *offset == 0 && place.size_bytes() <= 8) return {};
   return fmt::format("{}+{:#x}", root != nullptr && root->kind == RootKind::stack ? "sp" : "", *offset);

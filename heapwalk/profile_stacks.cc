@@ -202,9 +202,9 @@ std::vector<uint32_t> find_types(const Analysis& analysis, size_t threads) {
   parallel_for((count + kTypesPerPiece - 1) / kTypesPerPiece, threads, [&](size_t piece) {
     auto first = static_cast<uint32_t>(piece * kTypesPerPiece);
     auto last = static_cast<uint32_t>(std::min<size_t>(count, (piece + 1) * kTypesPerPiece));
-    analysis.objects.for_each(first, last, [&](ObjectId id, Address address, uint64_t size, AllocationState state) {
+    analysis.objects.for_each(first, last, [&](ObjectId id, Address, uint64_t size, AllocationState state) {
       if (state != AllocationState::used) return;
-      types[index(analysis.graph.node_of(id))] = analysis.types->type_of(address, size).type;
+      types[index(analysis.graph.node_of(id))] = analysis.types->type_of(id, size).type;
     });
   });
   return types;

@@ -85,6 +85,7 @@ struct Scene {  // what all workers share
   const AddressSpace& memory;
   const ObjectIndex& objects;
   const RootSet& roots;
+  const ObjectTypes& types;
   std::vector<AddressRange> private_ranges;
   std::vector<std::vector<Edge>> structure;
   uint32_t first_object;
@@ -115,9 +116,8 @@ class BlockScan {
     if (node < last) {
       scene_.objects.for_each(node - scene_.first_object, last - scene_.first_object,
                               [&](ObjectId id, Address address, uint64_t size_bytes, AllocationState state) {
-                                if (state == AllocationState::used) {
-                                  scan_object(scene_.first_object + index(id), AddressRange::of(address, size_bytes));
-                                }
+                                if (state == AllocationState::used)
+                                  scan_object(id, AddressRange::of(address, size_bytes));
                               });
     }
     look_up();
@@ -138,13 +138,52 @@ class BlockScan {
       add_word(root.value, node, EdgeKind::conservative);
       flush_full_batch();
     } else {
-      scan(node, root.location, EdgeKind::conservative);
+      scan_root(node, root);
     }
+  }
+
+  void scan_root(uint32_t node, const Root& root) {
+    const TypeLayout* layout = scene_.types.layout_of(root.type);
+    if (layout == nullptr || layout->size_bytes == 0) return scan(node, root.location, EdgeKind::conservative);
+    const Address end = scan_elements(node, root.location, *layout, 1);
+    scan(node, {end, root.location.end}, EdgeKind::conservative);
+  }
+
+  void scan_object(ObjectId id, AddressRange object) {
+    const uint32_t node = scene_.first_object + index(id);
+    const ObjectShape shape = scene_.types.shape_of(id);
+    if (shape.layout == nullptr || shape.layout->size_bytes == 0) return scan_untyped(node, object);
+    const AddressRange room = {object.begin + shape.header_bytes, object.end};
+    uint64_t elements = 1;
+    if (shape.is_array) {
+      elements = scene_.types.bytes_in_use(id, object.size_bytes()) / shape.layout->size_bytes;
+      elements = std::min(elements, room.size_bytes() / shape.layout->size_bytes);
+    }
+    const Address end = scan_elements(node, room, *shape.layout, elements);
+    scan(node, {end, object.end}, shape.has_tail ? EdgeKind::conservative : EdgeKind::tainted);
+  }
+
+  // The words of values one behind the other, each with the kind its type says. Returns where they end.
+  Address scan_elements(uint32_t node, AddressRange room, const TypeLayout& layout, uint64_t elements) {
+    const Address end = room.begin + std::min(elements * layout.size_bytes, room.size_bytes());
+    const bool whole_words = layout.size_bytes % 8 == 0 || elements == 1;
+    if (layout.kinds.size() == 1 || !whole_words) {
+      EdgeKind best = EdgeKind::tainted;  // values that are no whole words hold no pointers
+      for (const KindRange& range : layout.kinds) best = std::min(best, range.kind);
+      scan(node, {room.begin, end}, best);
+      return end;
+    }
+    for (Address at = room.begin; at < end; at = at + layout.size_bytes) {
+      for (const KindRange& range : layout.kinds) {
+        scan(node, AddressRange{at + range.begin, at + range.end}.intersect({room.begin, end}), range.kind);
+      }
+    }
+    return end;
   }
 
   // Without types every word counts, but what follows a text that fills the allocation is slack: malloc rounded the
   // request up, and the rest is whatever the memory held before.
-  void scan_object(uint32_t node, AddressRange object) {
+  void scan_untyped(uint32_t node, AddressRange object) {
     const uint64_t text = text_bytes(object);
     if (text == 0) return scan(node, object, EdgeKind::conservative);
     const Address slack = (object.begin + text).align_down(8);
@@ -326,7 +365,8 @@ uint32_t first_object_node(const RootSet& roots) {
 }
 
 Result<RetentionGraph> scan_references(const CoreDump& dump, const ObjectIndex& objects, const RootSet& roots,
-                                       const PrivateMemory& private_memory, size_t threads, Diagnostics& diagnostics) {
+                                       const ObjectTypes& types, const PrivateMemory& private_memory, size_t threads,
+                                       Diagnostics& diagnostics) {
   uint64_t nodes = 2 + uint64_t{roots.owners.size()} + roots.roots.size() + objects.size();
   if (nodes > UINT32_MAX - 1) {
     return fail("{}: the graph would have {} nodes, at most {} are supported", dump.path, nodes, UINT32_MAX - 1);
@@ -335,6 +375,7 @@ Result<RetentionGraph> scan_references(const CoreDump& dump, const ObjectIndex& 
   Scene scene{dump.memory,
               objects,
               roots,
+              types,
               merge_private(private_memory),
               structure_rows(roots),
               first_object_node(roots),

@@ -12,6 +12,7 @@
 #include "dump/core_dump.h"
 #include "heapwalk/allocators/allocator.h"
 #include "heapwalk/object_index.h"
+#include "heapwalk/object_types.h"
 #include "heapwalk/retention_graph.h"
 #include "heapwalk/root_set.h"
 
@@ -25,7 +26,8 @@ struct PrivateMemory {
 
 // Error: more than 2^32 − 2 nodes. Absent bytes inside scanned memory are counted in `diagnostics`.
 Result<RetentionGraph> scan_references(const CoreDump& dump, const ObjectIndex& objects, const RootSet& roots,
-                                       const PrivateMemory& private_memory, size_t threads, Diagnostics& diagnostics);
+                                       const ObjectTypes& types, const PrivateMemory& private_memory, size_t threads,
+                                       Diagnostics& diagnostics);
 
 // Node numbers of the structure: owners after the two tops, then roots, then objects.
 NodeId owner_node(const RootSet& roots, uint32_t owner);

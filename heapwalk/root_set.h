@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "dump/base/address.h"
+#include "dwarf/type_table.h"
 
 namespace heapwalk {
 
@@ -43,6 +44,7 @@ struct Root {
   std::string
       stable_name;  // same from run to run, no address, no thread id: "ns::cache", "libfoo.so .bss", "handle_request"
   std::string source;     // "src/cache.cc:12", where the variable is declared; empty when unknown
+  TypeId type = kNoType;  // of the variable
   AddressRange location;  // memory roots; empty for registers
   uint64_t value = 0;     // registers: the content
 };

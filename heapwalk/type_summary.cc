@@ -1,6 +1,7 @@
 #include "heapwalk/type_summary.h"
 
 #include <algorithm>
+#include <array>
 #include <unordered_map>
 
 #include "dump/base/parallel.h"
@@ -72,28 +73,33 @@ void claim_types(const ObjectIndex& objects, const ObjectTypes& types, const Ret
   struct Count {
     uint64_t objects = 0, bytes = 0;
   };
-  std::vector<std::vector<Count>> pieces((objects.size() + kPiece - 1) / kPiece);
+  struct Piece {
+    std::vector<Count> counts;
+    std::array<uint64_t, 5> evidence{};  // bytes by class
+  };
+  std::vector<Piece> pieces((objects.size() + kPiece - 1) / kPiece);
   parallel_for(pieces.size(), threads, [&](size_t piece) {
-    std::vector<Count>& counts = pieces[piece];
+    std::vector<Count>& counts = pieces[piece].counts;
     counts.resize(types.type_count());
     const auto first = static_cast<uint32_t>(piece * kPiece);
     objects.for_each(first, std::min(objects.size() - first, kPiece) + first,
-                     [&](ObjectId id, Address address, uint64_t size, AllocationState state) {
+                     [&](ObjectId id, Address, uint64_t size, AllocationState state) {
                        if (state != AllocationState::used) return;
-                       const TypeClaim claim = types.type_of(address, size);
+                       const TypeClaim claim = types.type_of(id, size);
                        type_of_node[index(graph.node_of(id))] = claim.type;
                        counts[claim.type].objects += 1;
                        counts[claim.type].bytes += size;
+                       pieces[piece].evidence[static_cast<size_t>(claim.evidence)] += size;
                      });
   });
   uint64_t EvidenceBytes::* const by_class[] = {&EvidenceBytes::runtime, &EvidenceBytes::container,
                                                 &EvidenceBytes::pointer, &EvidenceBytes::field, &EvidenceBytes::none};
-  for (const std::vector<Count>& counts : pieces) {
+  for (const auto& [counts, bytes] : pieces) {
     for (uint32_t type = 0; type < counts.size(); ++type) {
       rows[type].count += counts[type].objects;
       rows[type].bytes += counts[type].bytes;
-      evidence.*by_class[static_cast<size_t>(types.evidence(type))] += counts[type].bytes;
     }
+    for (size_t i = 0; i < bytes.size(); ++i) evidence.*by_class[i] += bytes[i];
   }
 }
 

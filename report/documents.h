@@ -11,6 +11,9 @@ void write_text_roots(const DocumentRequest& request, Output& output);
 void write_text_leaks(const DocumentRequest& request, Output& output);
 void write_text_why(const DocumentRequest& request, Output& output);
 void write_text_info(const DocumentRequest& request, Output& output);
+void write_text_types(const DocumentRequest& request, Output& output);
+void write_text_why_type(const DocumentRequest& request, Output& output);
+void write_text_show(const DocumentRequest& request, Output& output);
 
 void write_json_report(const DocumentRequest& request, Output& output);
 void write_json_objects(const DocumentRequest& request, Output& output);
@@ -18,6 +21,9 @@ void write_json_roots(const DocumentRequest& request, Output& output);
 void write_json_leaks(const DocumentRequest& request, Output& output);
 void write_json_why(const DocumentRequest& request, Output& output);
 void write_json_info(const DocumentRequest& request, Output& output);
+void write_json_types(const DocumentRequest& request, Output& output);
+void write_json_why_type(const DocumentRequest& request, Output& output);
+void write_json_show(const DocumentRequest& request, Output& output);
 
 void write_tsv_report(const DocumentRequest& request, Output& output);
 void write_tsv_objects(const DocumentRequest& request, Output& output);
@@ -25,5 +31,8 @@ void write_tsv_roots(const DocumentRequest& request, Output& output);
 void write_tsv_leaks(const DocumentRequest& request, Output& output);
 void write_tsv_why(const DocumentRequest& request, Output& output);
 void write_tsv_info(const DocumentRequest& request, Output& output);
+void write_tsv_types(const DocumentRequest& request, Output& output);
+void write_tsv_why_type(const DocumentRequest& request, Output& output);
+void write_tsv_show(const DocumentRequest& request, Output& output);
 
 }  // namespace heapwalk

@@ -12,10 +12,14 @@
 
 #include "heapwalk/analysis.h"
 #include "heapwalk/object_rows.h"
+#include "heapwalk/show.h"
 #include "heapwalk/why.h"
+#include "heapwalk/why_type.h"
 #include "report/output.h"
 
 namespace heapwalk {
+
+enum class TypeSort : uint8_t { bytes, count, retained };  // descending
 
 // What a document prints, and how. Only `analysis` is always there.
 struct DocumentRequest {
@@ -25,12 +29,15 @@ struct DocumentRequest {
   std::string owner;               // roots: only those whose owner's name contains this
   ObjectQuery objects;             // objects
   const WhyAnswer* why = nullptr;  // why
+  const WhyTypeAnswer* why_type = nullptr;
+  const ShowAnswer* show = nullptr;
+  TypeSort type_sort = TypeSort::bytes;  // types
 };
 
 using WriteDocument = void (*)(const DocumentRequest&, Output&);
 
 struct FormatEntry {
-  std::string_view command;  // "report"
+  std::string_view command;  // "report"; "why_type" for `why --type`
   std::string_view format;   // "text"
   WriteDocument write;
 };
@@ -44,6 +51,8 @@ template <class Row>
 std::span<const Row> first_rows(const std::vector<Row>& rows, uint64_t limit) {
   return std::span<const Row>(rows).first(limit == 0 || limit > rows.size() ? rows.size() : limit);
 }
+
+std::vector<TypeRow> sorted_types(const Analysis& analysis, TypeSort sort);
 
 // Owner filter of `roots`: an empty filter matches all.
 bool owner_matches(std::string_view owner, std::string_view filter);

@@ -72,6 +72,41 @@ void write_steps(std::string_view name, std::span<const PathStep> steps, JsonWri
   });
 }
 
+// The first step of a path is its root, which has a key of its own.
+void write_path(const RootPath& path, JsonWriter& json) {
+  json.member("count", path.count);
+  json.member("retained_bytes", path.retained_bytes);
+  json.key("root");
+  json.begin_object();
+  json.member("name", path.root_name);
+  json.member("kind", path.root_kind);
+  json.member("owner", path.root_owner);
+  json.member("source", path.root_source);
+  json.end_object();
+  const std::span<const PathStep> steps = path.steps;
+  write_steps("steps", steps.empty() ? steps : steps.subspan(1), json);
+}
+
+void write_types(std::span<const TypeRow> types, JsonWriter& json) {
+  json.rows("types", types, [&](const TypeRow& row) {
+    json.member("name", row.name);
+    json.member("count", row.count);
+    json.member("bytes", row.bytes);
+    json.member("retained_bytes", row.retained_bytes);
+  });
+}
+
+void write_evidence(const EvidenceBytes& evidence, JsonWriter& json) {
+  json.key("evidence");
+  json.begin_object();
+  json.member("runtime", evidence.runtime);
+  json.member("container", evidence.container);
+  json.member("pointer", evidence.pointer);
+  json.member("field", evidence.field);
+  json.member("none", evidence.none);
+  json.end_object();
+}
+
 void write_diagnostics(const Diagnostics& diagnostics, JsonWriter& json) {
   json.rows("diagnostics", diagnostics.all(), [&](const Diagnostic& entry) {
     json.member("code", entry.code);

@@ -61,17 +61,6 @@ void write_suspects(std::span<const SuspectRow> suspects, JsonWriter& json) {
   });
 }
 
-void write_evidence(const EvidenceBytes& evidence, JsonWriter& json) {
-  json.key("evidence");
-  json.begin_object();
-  json.member("runtime", evidence.runtime);
-  json.member("container", evidence.container);
-  json.member("pointer", evidence.pointer);
-  json.member("field", evidence.field);
-  json.member("none", evidence.none);
-  json.end_object();
-}
-
 }  // namespace
 
 void write_json_report(const DocumentRequest& request, Output& output) {
@@ -86,12 +75,7 @@ void write_json_report(const DocumentRequest& request, Output& output) {
   write_suspects(first_rows(summary.suspects, limit), json);
   write_roots(first_rows(summary.roots, limit), json);
   write_owners(first_rows(summary.owners, limit), json);
-  json.rows("types", first_rows(summary.types, limit), [&](const TypeRow& row) {
-    json.member("name", row.name);
-    json.member("count", row.count);
-    json.member("bytes", row.bytes);
-    json.member("retained_bytes", row.retained_bytes);
-  });
+  write_types(first_rows(summary.types, limit), json);
   write_leaks(first_rows(summary.leaks, limit), json);
   write_evidence(summary.evidence, json);
   json.key("graph");

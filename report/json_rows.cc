@@ -1,23 +1,10 @@
-// `objects`, `roots`, `leaks`, `why` and `info` for scripts.
+// `objects`, `types`, `roots`, `leaks`, `why` and `info` for scripts.
 #include "report/documents.h"
 #include "report/json_parts.h"
 #include "report/process_facts.h"
 
 namespace heapwalk {
 namespace {
-
-void write_path(const RootPath& path, std::span<const PathStep> steps, JsonWriter& json) {
-  json.member("count", path.count);
-  json.member("retained_bytes", path.retained_bytes);
-  json.key("root");
-  json.begin_object();
-  json.member("name", path.root_name);
-  json.member("kind", path.root_kind);
-  json.member("owner", path.root_owner);
-  json.member("source", path.root_source);
-  json.end_object();
-  write_steps("steps", steps, json);
-}
 
 void write_threads(const CoreDump& dump, uint64_t limit, JsonWriter& json) {
   json.rows("threads", first_rows(dump.threads, limit), [&](const Thread& thread) {
@@ -68,6 +55,15 @@ void write_json_objects(const DocumentRequest& request, Output& output) {
   end_document(json);
 }
 
+void write_json_types(const DocumentRequest& request, Output& output) {
+  JsonWriter json(output);
+  begin_document(json);
+  write_types(first_rows(sorted_types(request.analysis, request.type_sort), request.limit.value_or(0)), json);
+  write_evidence(request.analysis.summary.evidence, json);
+  write_diagnostics(request.analysis.diagnostics, json);
+  end_document(json);
+}
+
 void write_json_roots(const DocumentRequest& request, Output& output) {
   const Summary& summary = request.analysis.summary;
   std::vector<RootRow> roots;
@@ -113,12 +109,28 @@ void write_json_why(const DocumentRequest& request, Output& output) {
   json.member("retained_bytes", answer.retained_bytes);
   json.member("retained_objects", answer.retained_objects);
   json.end_object();
-  // The first step of a path is its root, which has a key of its own.
-  json.rows("paths", answer.paths, [&](const RootPath& path) {
-    std::span<const PathStep> steps = path.steps;
-    write_path(path, steps.empty() ? steps : steps.subspan(1), json);
-  });
+  json.rows("paths", answer.paths, [&](const RootPath& path) { write_path(path, json); });
   if (answer.leak) write_steps("leak", answer.leak->steps, json);
+  end_document(json);
+}
+
+void write_json_why_type(const DocumentRequest& request, Output& output) {
+  const WhyTypeAnswer& answer = *request.why_type;
+  JsonWriter json(output);
+  begin_document(json);
+  json.member("targets", answer.targets);
+  json.member("type", answer.type);
+  json.member("bytes", answer.bytes);
+  json.member("retained_bytes", answer.retained_bytes);
+  json.member("leaked_objects", answer.leaked_objects);
+  json.member("leaked_bytes", answer.leaked_bytes);
+  json.member("avoided_objects", answer.avoided_objects);
+  json.member("avoided_bytes", answer.avoided_bytes);
+  json.member("path_count", answer.path_count);
+  json.rows("paths", answer.paths, [&](const MergedPath& merged) {
+    write_path(merged.path, json);
+    json.member("bytes", merged.bytes);
+  });
   end_document(json);
 }
 

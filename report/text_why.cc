@@ -1,4 +1,4 @@
-// `why` for people: the object, then each path from its root down, a step per line.
+// `why` for people: the object or the type, then each path from its root down, a step per line.
 #include "heapwalk/bytes_text.h"
 #include "report/documents.h"
 #include "report/escape.h"
@@ -30,11 +30,12 @@ void print_steps(std::span<const PathStep> steps, Output& output) {
   }
 }
 
-void print_path(size_t number, const RootPath& path, Output& output) {
+// `what` follows the root: how many objects the path stands for.
+void print_path(size_t number, const RootPath& path, std::string_view what, Output& output) {
   std::string place = path.root_owner.empty() ? path.root_kind : path.root_kind + ", " + path.root_owner;
   std::string source = path.root_source.empty() ? "" : ", declared at " + path.root_source;
   output.print("\n");
-  print_wrapped(output, fmt::format("{}. {} ({}){}", number, path.root_name, place, source), 2, 5);
+  print_wrapped(output, fmt::format("{}. {} ({}){}{}", number, path.root_name, place, source, what), 2, 5);
   if (!path.steps.empty()) print_steps(std::span(path.steps).subspan(1), output);
 }
 
@@ -54,7 +55,37 @@ void write_text_why(const DocumentRequest& request, Output& output) {
     output.write("\nNo path is left without what --avoid names.\n");
     return;
   }
-  for (size_t i = 0; i < answer.paths.size(); ++i) print_path(i + 1, answer.paths[i], output);
+  for (size_t i = 0; i < answer.paths.size(); ++i) print_path(i + 1, answer.paths[i], "", output);
+}
+
+void write_text_why_type(const DocumentRequest& request, Output& output) {
+  const WhyTypeAnswer& answer = *request.why_type;
+  TextStyle style(request.color);
+  if (answer.targets == 0) {
+    output.print("{}: no object in use is of this type. `heapwalk types` lists those there are.\n",
+                 style.heading(printable(answer.type)));
+    return;
+  }
+  output.print("{}: {} objects, {}; with them would go {}.\n", style.heading(printable(answer.type)),
+               count_text(answer.targets), bytes_text(answer.bytes), bytes_text(answer.retained_bytes));
+  if (answer.leaked_objects != 0) {
+    output.print("No root reaches {} of them ({}): they are leaked.\n", count_text(answer.leaked_objects),
+                 bytes_text(answer.leaked_bytes));
+  }
+  if (answer.avoided_objects != 0) {
+    output.print("{} of them ({}) are reached only through what --avoid names.\n", count_text(answer.avoided_objects),
+                 bytes_text(answer.avoided_bytes));
+  }
+  for (size_t i = 0; i < answer.paths.size(); ++i) {
+    const RootPath& path = answer.paths[i].path;
+    print_path(i + 1, path,
+               fmt::format(" leads to {} of them: {}, retaining {}; for example", count_text(path.count),
+                           bytes_text(answer.paths[i].bytes), bytes_text(path.retained_bytes)),
+               output);
+  }
+  if (answer.path_count > answer.paths.size()) {
+    output.print("\n  … and {} more: --paths N shows more\n", count_text(answer.path_count - answer.paths.size()));
+  }
 }
 
 }  // namespace heapwalk

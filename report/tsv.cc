@@ -127,6 +127,48 @@ void write_tsv_why(const DocumentRequest& request, Output& output) {
   if (answer.leak) write_steps(output, "leak", *answer.leak, answer.leak->steps);
 }
 
+void write_tsv_why_type(const DocumentRequest& request, Output& output) {
+  write_row(output, {"path", "objects", "bytes", "retained_bytes", "step", "root_kind", "root", "address", "type",
+                     "field", "edge", "repeat"});
+  size_t number_of_path = 0;
+  for (const MergedPath& merged : request.why_type->paths) {
+    ++number_of_path;
+    for (size_t i = 1; i < merged.path.steps.size(); ++i) {  // the first is the root
+      const PathStep& step = merged.path.steps[i];
+      write_row(output,
+                {number(number_of_path), number(merged.path.count), number(merged.bytes),
+                 number(merged.path.retained_bytes), number(i - 1), merged.path.root_kind, merged.path.root_name,
+                 format_address(step.address), step.type, step.field, edge_name(step.edge), number(step.repeat)});
+    }
+  }
+}
+
+void write_tsv_types(const DocumentRequest& request, Output& output) {
+  write_row(output, {"name", "count", "bytes", "retained_bytes"});
+  const std::vector<TypeRow> types = sorted_types(request.analysis, request.type_sort);
+  for (const TypeRow& row : first_rows(types, request.limit.value_or(0)))
+    write_row(output, {row.name, number(row.count), number(row.bytes), number(row.retained_bytes)});
+}
+
+// One table of several sections: the object, its fields, its neighbours.
+void write_tsv_show(const DocumentRequest& request, Output& output) {
+  const ShowAnswer& answer = *request.show;
+  write_row(output, {"section", "name", "kind", "address", "bytes", "retained_bytes", "value"});
+  const Address at = answer.object.address;
+  write_row(output, {"object", answer.type, to_string(answer.object.state), format_address(at),
+                     number(answer.object.size_bytes), number(answer.retained_bytes), to_string(answer.evidence)});
+  for (const FieldValue& field : answer.fields)
+    write_row(output, {"field", std::string(size_t{field.depth} * 2, ' ') + field.name, field.type,
+                       format_address(at + field.offset_bytes), "", "", field.value});
+  const auto write_neighbour = [&](std::string_view section, const Neighbour& other) {
+    write_row(output, {section, other.name, other.kind, format_address(other.address), number(other.size_bytes),
+                       number(other.retained_bytes), other.field});
+  };
+  for (const Neighbour& other : answer.referrers) write_neighbour("referrer", other);
+  for (const Neighbour& other : answer.references) write_neighbour("reference", other);
+  if (answer.dominator) write_neighbour("dominator", *answer.dominator);
+}
+
 void write_tsv_info(const DocumentRequest& request, Output& output) {
   const CoreDump& dump = *request.analysis.dump;
   write_row(output, {"section", "key", "name", "detail"});

@@ -96,10 +96,49 @@ ProfileFacts facts_for_profile(const CoreDump& dump) {
   return facts;
 }
 
+// The answers of commands that ask about one thing.
+struct Answers {
+  std::optional<WhyAnswer> why;
+  std::optional<WhyTypeAnswer> why_type;
+  std::optional<ShowAnswer> show;
+};
+
+template <class T>
+Result<void> keep(Result<T> found, std::optional<T>& answer) {
+  if (!found) return std::unexpected(found.error());
+  answer = *std::move(found);
+  return {};
+}
+
+Result<void> find_answers(const Options& options, const Analysis& analysis, Progress& progress, Answers& answers) {
+  constexpr uint64_t kNeighbours = 20;
+  if (options.command != "why" && options.command != "show") return {};
+  progress.start_stage("paths");
+  if (options.command == "show")
+    return keep(show_object(analysis, options.address, options.limit.value_or(kNeighbours)), answers.show);
+  if (options.type.empty()) return keep(explain_object(analysis, options.address, options.why), answers.why);
+  answers.why_type = explain_type(analysis, options.type, options.why);
+  return {};
+}
+
+template <class T>
+const T* pointer_to(const std::optional<T>& answer) {
+  return answer ? &*answer : nullptr;
+}
+
 // All documents that were asked for. Extra files first: when one of them fails, nothing was printed yet.
-Result<void> write_documents(const Options& options, const Analysis& analysis, const WhyAnswer* why,
+Result<void> write_documents(const Options& options, const Analysis& analysis, const Answers& answers,
                              Progress& progress) {
-  DocumentRequest request{analysis, options.limit, wants_color(options), options.owner, options.objects, why};
+  DocumentRequest request{.analysis = analysis,
+                          .limit = options.limit,
+                          .color = wants_color(options),
+                          .owner = options.owner,
+                          .objects = options.objects,
+                          .why = pointer_to(answers.why),
+                          .why_type = pointer_to(answers.why_type),
+                          .show = pointer_to(answers.show),
+                          .type_sort = options.type_sort};
+  const std::string_view document = answers.why_type ? "why_type" : std::string_view(options.command);
   if (!options.pprof_file.empty()) {
     progress.start_stage("profile");
     size_t threads = options.threads == 0 ? available_cpus() : options.threads;
@@ -116,7 +155,7 @@ Result<void> write_documents(const Options& options, const Analysis& analysis, c
   bool stdout_is_taken = options.output.empty() && (options.pprof_file == "-" || options.json_file == "-");
   if (stdout_is_taken) return {};
   return write_output(options.output,
-                      [&](Output& output) { find_document(options.command, options.format)(request, output); });
+                      [&](Output& output) { find_document(document, options.format)(request, output); });
 }
 
 int run(const Options& options) {
@@ -131,17 +170,12 @@ int run(const Options& options) {
     progress.finish();
     return report_error(analysis.error());
   }
-  std::optional<WhyAnswer> why;
-  if (options.command == "why") {
-    progress.start_stage("paths");
-    Result<WhyAnswer> answer = explain_object(*analysis, options.address, options.why);
-    if (!answer) {
-      progress.finish();
-      return report_error(answer.error());
-    }
-    why = *std::move(answer);
+  Answers answers;
+  if (auto found = find_answers(options, *analysis, progress, answers); !found) {
+    progress.finish();
+    return report_error(found.error());
   }
-  if (auto written = write_documents(options, *analysis, why ? &*why : nullptr, progress); !written) {
+  if (auto written = write_documents(options, *analysis, answers, progress); !written) {
     progress.finish();
     return report_error(written.error());
   }

@@ -20,13 +20,13 @@ struct CommandWord {
 
 constexpr CommandWord kCommands[] = {
     {"report", "what holds the memory: accounting, suspects, top roots, leaks (the default)", true},
-    {"why", "paths from roots to an object", true},
+    {"why", "paths from roots to an object, or to all objects of a type", true},
     {"objects", "one row per allocation", true},
+    {"types", "histogram by type: objects, bytes, retained bytes", true},
+    {"show", "one object: its fields, who refers to it, what it refers to", true},
     {"roots", "roots and their owners by retained bytes", true},
     {"leaks", "what no root reaches, grouped by the type of the leak's root", true},
     {"info", "process, signal, threads, modules, allocators, debug info found and missing", true},
-    {"types", "histogram by type", false},
-    {"show", "one object: fields, referrers, references", false},
     {"diff", "growth between two cores", false},
     {"profile", "profiles that the program's own runtime kept", false},
     {"export", "the graph for other tools", false},
@@ -63,6 +63,7 @@ class HelpFormatter : public CLI::Formatter {
 struct RawOptions {
   std::string color = "auto", progress = "auto";
   std::string states = "used", reachable, sort = "address";
+  std::string type_sort = "bytes";
   std::optional<std::string> limit, min_size, address, fail_over;
   std::vector<std::string> unbuilt;  // values of options that this version does not have yet
 };
@@ -113,7 +114,12 @@ void add_own_options(CLI::App& app, Options& options, RawOptions& raw) {
     app.add_option("--paths", options.why.paths, "paths at most, each from another root (default: 3)")
         ->check(CLI::Range(1, 10'000));
     app.add_option("--avoid", options.why.avoid, "no path through objects of this type or a root of this name");
-    add_unbuilt(app, raw, "--type");
+    app.add_option("--type", options.type, "all objects of exactly this type, instead of one");
+  } else if (command == "show") {
+    app.add_option("--address", raw.address, "the object's address, or one inside it: 0x…");
+  } else if (command == "types") {
+    app.add_option("--sort", raw.type_sort, "bytes, count or retained")
+        ->check(CLI::IsMember({"bytes", "count", "retained"}));
   }
 }
 
@@ -150,6 +156,19 @@ std::optional<Message> convert_objects(const RawOptions& raw, ObjectQuery& query
   return std::nullopt;
 }
 
+// What `why` and `show` are asked about.
+std::optional<Message> convert_target(const RawOptions& raw, Options& options) {
+  const bool is_why = options.command == "why";
+  if (!is_why && options.command != "show") return std::nullopt;
+  if (is_why && raw.address.has_value() != options.type.empty())
+    return usage_error("why: wanted --address 0x… or --type NAME, and not both");
+  if (!raw.address) return is_why ? std::nullopt : std::optional(usage_error("show: wanted --address 0x…"));
+  auto address = parse_address(*raw.address);
+  if (!address) return usage_error(fmt::format("--address: wanted 0x and hex digits, found '{}'", *raw.address));
+  options.address = *address;
+  return std::nullopt;
+}
+
 std::optional<Message> convert(const RawOptions& raw, Options& options) {
   options.color = parse_when(raw.color);
   options.progress = parse_when(raw.progress);
@@ -168,12 +187,10 @@ std::optional<Message> convert(const RawOptions& raw, Options& options) {
     options.fail_over = parse_bytes(*raw.fail_over);
     if (!options.fail_over) return usage_error(wanted_bytes("--fail-over", *raw.fail_over));
   }
-  if (options.command == "why") {
-    if (!raw.address) return usage_error("why: wanted --address 0x…");
-    auto address = parse_address(*raw.address);
-    if (!address) return usage_error(fmt::format("--address: wanted 0x and hex digits, found '{}'", *raw.address));
-    options.address = *address;
-  }
+  if (auto wrong = convert_target(raw, options)) return wrong;
+  options.type_sort = raw.type_sort == "count"      ? TypeSort::count
+                      : raw.type_sort == "retained" ? TypeSort::retained
+                                                    : TypeSort::bytes;
   auto is_stdout = [](const std::string& file) { return file == "-"; };
   int to_stdout = is_stdout(options.pprof_file) + is_stdout(options.json_file);
   if (to_stdout > 1) return usage_error("only one of --pprof and --json can go to standard output");
@@ -182,9 +199,8 @@ std::optional<Message> convert(const RawOptions& raw, Options& options) {
 
 // Options of the contract that are not in this version, by the command they belong to.
 std::optional<Message> refuse_unbuilt(const CLI::App& app, const Options& options) {
-  for (const char* name : {"--html", "--type"}) {
-    bool is_real = options.command == "objects";
-    const CLI::Option* option = is_real ? nullptr : app.get_option_no_throw(name);
+  for (const char* name : {"--html"}) {
+    const CLI::Option* option = app.get_option_no_throw(name);
     if (option != nullptr && option->count() > 0) {
       return usage_error(fmt::format("{} {} is not in this version", options.command, name));
     }

@@ -15,6 +15,7 @@
 #include "dump/base/result.h"
 #include "heapwalk/object_rows.h"
 #include "heapwalk/why.h"
+#include "report/formats.h"
 
 namespace heapwalk::cli {
 
@@ -39,8 +40,10 @@ struct Options {
   ObjectQuery objects;                // objects
   std::string owner;                  // roots
   std::optional<uint64_t> fail_over;  // leaks
-  Address address;                    // why
+  Address address;                    // why, show
+  std::string type;                   // why: of a type instead of an object
   WhyOptions why;
+  TypeSort type_sort = TypeSort::bytes;  // types
 };
 
 // What main() shall do instead of a command: print this and exit.

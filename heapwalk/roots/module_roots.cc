@@ -21,6 +21,7 @@ struct Place {
   std::string name;
   std::string stable_name;
   std::string source;
+  TypeId type = kNoType;  // of what begins where the range does
 };
 
 // The section or else the segment that the address lies in, as a name.
@@ -47,10 +48,14 @@ AddressRange clip(const Module& module, AddressRange range, Address address) {
   return range.intersect(module.range);
 }
 
+TypeId type_at(const Variable& variable, Address begin) {
+  return variable.address == begin ? variable.type : kNoType;
+}
+
 Place name_place(const Module& module, const VariableTable& variables, Address address, bool by_word) {
   if (const Variable* variable = variables.find(address)) {
     AddressRange range = clip(module, AddressRange::of(variable->address, variable->size_bytes), address);
-    return {range, variable->name, variable->name, variable->source};
+    return {range, variable->name, variable->name, variable->source, type_at(*variable, range.begin)};
   }
   const Symbol* symbol = module.find_symbol(address);
   if (symbol != nullptr && symbol->kind == SymbolKind::object) {
@@ -89,7 +94,10 @@ void add_module(const RootInputs& inputs, const Module& module, ModuleVariables&
   for (Address word : words) {
     if (word < end_of_last) continue;  // the same variable as the word before
     Place place = name_place(module, variables, word, words.size() <= kMaxUnnamedWords);
-    place.range.begin = std::max(place.range.begin, end_of_last);  // overlapping variables share no byte
+    if (place.range.begin < end_of_last) {  // overlapping variables share no byte
+      place.range.begin = end_of_last;
+      place.type = kNoType;
+    }
     place.range.end = std::max(place.range.end, word + 8);
     end_of_last = place.range.end;
     set.roots.push_back({.kind = RootKind::global,
@@ -97,6 +105,7 @@ void add_module(const RootInputs& inputs, const Module& module, ModuleVariables&
                          .name = std::move(place.name),
                          .stable_name = std::move(place.stable_name),
                          .source = std::move(place.source),
+                         .type = place.type,
                          .location = place.range});
   }
 }

@@ -4,22 +4,25 @@
 #include <map>
 
 #include "dump/core_dump.h"
-#include "dwarf/variables.h"
+#include "dwarf/type_reader.h"
 
 namespace heapwalk {
 
 class ModuleVariables {
  public:
-  ModuleVariables(size_t threads, Diagnostics& diagnostics) : threads_(threads), diagnostics_(&diagnostics) {}
+  // The modules' types are added to `types`.
+  ModuleVariables(size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics)
+      : threads_(threads), types_(&types), diagnostics_(&diagnostics) {}
 
   const VariableTable& of(const Module& module) {
     auto [at, is_new] = tables_.try_emplace(&module);
-    if (is_new) at->second = read_variables(module, threads_, *diagnostics_);
+    if (is_new) at->second = read_debug_info(module, threads_, *types_, *diagnostics_);
     return at->second;
   }
 
  private:
   size_t threads_;
+  TypeTableBuilder* types_;
   Diagnostics* diagnostics_;
   std::map<const Module*, VariableTable> tables_;
 };

@@ -87,6 +87,7 @@ class ThreadRoots {
   struct Place {
     AddressRange range;
     std::string name, stable_name, source;
+    TypeId type = kNoType;
   };
   uint32_t owner() {
     if (owner_ == kNoOwner) {
@@ -112,7 +113,7 @@ class ThreadRoots {
     const uint64_t offset = word - block.begin;
     if (const Variable* variable = variables_.of(module).find_tls(offset))
       return {AddressRange::of(block.begin + variable->address.value, variable->size_bytes).intersect(block),
-              variable->name, variable->name, variable->source};
+              variable->name, variable->name, variable->source, variable->type};
     if (const Symbol* symbol = module.symbols.find_tls(offset)) {
       std::string name = demangle(symbol->name);
       return {
@@ -127,7 +128,10 @@ class ThreadRoots {
     for_each_heap_word(inputs_, block, [&](Address word) {
       if (word < end_of_last) return;
       Place place = name_word(word);
-      place.range.begin = std::max(place.range.begin, end_of_last);
+      if (place.range.begin < end_of_last) {
+        place.range.begin = end_of_last;
+        place.type = kNoType;
+      }
       place.range.end = std::max(place.range.end, word + 8);
       end_of_last = place.range.end;
       set_.roots.push_back({.kind = RootKind::tls,
@@ -135,6 +139,7 @@ class ThreadRoots {
                             .name = std::move(place.name),
                             .stable_name = std::move(place.stable_name),
                             .source = std::move(place.source),
+                            .type = place.type,
                             .location = place.range});
     });
   }

@@ -68,7 +68,7 @@ TEST_F(CommandLine, ACoreMayBeNamedLikeACommand) {
 }
 
 TEST_F(CommandLine, EveryCommandAnswersInEveryFormat) {
-  for (const char* command : {"report", "objects", "roots", "leaks", "info"}) {
+  for (const char* command : {"report", "objects", "types", "roots", "leaks", "info"}) {
     for (const char* format : {"text", "json", "tsv"}) {
       CommandOutput result = run({command, core_, "--format", format});
       EXPECT_EQ(result.status, 0) << command << " " << format << ": " << result.err;
@@ -101,6 +101,10 @@ TEST_F(CommandLine, WrongUsageIsStatusTwoAndOneLine) {
       {"leaks", core_, "--fail-over", ""},
       {"leaks", core_, "--fail-over", "lots"},
       {"why", core_},
+      {"why", core_, "--type", "Session", "--address", "0x10"},
+      {"show", core_},
+      {"show", core_, "--address", "10010"},
+      {"types", core_, "--sort", "color"},
       {"why", core_, "--address", "10010"},
       {"why", core_, "--address", "0x"},
       {"why", core_, "--address", "0x11112222333344445"},
@@ -116,12 +120,9 @@ TEST_F(CommandLine, WrongUsageIsStatusTwoAndOneLine) {
 }
 
 TEST_F(CommandLine, WhatIsNotBuiltYetSaysSo) {
-  const std::vector<std::vector<std::string>> unbuilt = {{"types", core_},
-                                                         {"show", core_, "--address", "0x10"},
-                                                         {"diff", core_, core_},
+  const std::vector<std::vector<std::string>> unbuilt = {{"diff", core_, core_},
                                                          {"profile", core_},
                                                          {"export", core_},
-                                                         {"why", core_, "--type", "Session"},
                                                          {core_, "--html", directory_.file("r.html")}};
   for (const auto& arguments : unbuilt) {
     CommandOutput result = run(arguments);
@@ -133,7 +134,7 @@ TEST_F(CommandLine, WhatIsNotBuiltYetSaysSo) {
 }
 
 TEST_F(CommandLine, HelpAndVersionGoToStandardOutput) {
-  for (const char* command : {"report", "objects", "roots", "leaks", "why", "info"}) {
+  for (const char* command : {"report", "objects", "types", "roots", "leaks", "why", "show", "info"}) {
     CommandOutput help = run({command, "--help"});
     EXPECT_EQ(help.status, 0);
     EXPECT_EQ(help.err, "");

@@ -29,7 +29,7 @@ std::string document(std::string_view command, std::string_view format, const Do
 }
 
 DocumentRequest plain(const Analysis& analysis) {
-  return {analysis, {}, false, "", {}, nullptr};
+  return {.analysis = analysis, .limit = {}, .owner = "", .objects = {}};
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -79,16 +79,70 @@ WhyAnswer sample_why() {
   return answer;
 }
 
+WhyTypeAnswer sample_why_type() {
+  WhyAnswer of_one = sample_why();
+  WhyTypeAnswer answer;
+  answer.type = "Session<\x1b>";
+  answer.targets = 60'010;
+  answer.bytes = 3'840'640;
+  answer.retained_bytes = 23'040'000;
+  answer.leaked_objects = 7;
+  answer.leaked_bytes = 448;
+  answer.avoided_objects = 1;
+  answer.avoided_bytes = 64;
+  answer.path_count = 5;
+  answer.paths = {{of_one.paths[0], 3'840'000}, {of_one.paths[1], 128}};
+  answer.paths[0].path.count = 60'000;
+  answer.paths[0].path.retained_bytes = 23'030'000;
+  answer.paths[1].path.count = 2;
+  return answer;
+}
+
+ShowAnswer sample_show() {
+  ShowAnswer answer;
+  answer.object = {Address{0x55550100}, 64, AllocationState::used, 0};
+  answer.allocator = "glibc";
+  answer.type = "Session";
+  answer.evidence = TypeEvidence::container;
+  answer.stage = Stage::exact;
+  answer.retained_bytes = 4160;
+  answer.retained_objects = 2;
+  answer.fields = {{0, "id", "uint64_t", 0, "17"},
+                   {0, "user", "std::string", 8, ""},
+                   {1, "_M_p", "char*", 8, "0x55550200 \"al\\x1bice\""},
+                   {0, "evil\tname", "Peer*", 40, "null"}};
+  answer.referrers = {{Address{0x404040}, "g_sessions", "global", "first", EdgeKind::exact, 0, 48'000'000},
+                      {Address{0x55550010}, "Node", "", "+0x18", EdgeKind::tainted, 24, 4224}};
+  answer.referrer_count = 3;
+  answer.references = {{Address{0x55550200}, "char[]", "", "user", EdgeKind::exact, 40, 40}};
+  answer.reference_count = 1;
+  answer.dominator = answer.referrers[1];
+  return answer;
+}
+
+// What the documents about one thing need, the same for every test.
+struct Answers {
+  WhyAnswer why = sample_why();
+  WhyTypeAnswer why_type = sample_why_type();
+  ShowAnswer show = sample_show();
+
+  void give_to(DocumentRequest& request) const {
+    request.why = &why;
+    request.why_type = &why_type;
+    request.show = &show;
+  }
+};
+
 class Golden : public ::testing::TestWithParam<std::pair<std::string_view, std::string_view>> {};
 
 TEST_P(Golden, Document) {
   auto [command, format] = GetParam();
   Analysis sample = sample_analysis();
   Analysis small = small_heap();
-  WhyAnswer why = sample_why();
+  Answers answers;
   DocumentRequest request = plain(command == "objects" ? small : sample);
   request.objects.states.fill(true);
-  request.why = &why;
+  answers.give_to(request);
   std::string extension = format == "text" ? "txt" : std::string(format);
   std::string text = document(command, format, request);
   expect_golden(HEAPWALK_SOURCE_DIR, std::string(command) + "." + extension, text);
@@ -112,7 +166,7 @@ TEST(Documents, EveryCommandHasEveryFormatOnce) {
   for (const FormatEntry& entry : format_registry()) {
     EXPECT_TRUE(seen.insert(std::string(entry.command) + " " + std::string(entry.format)).second);
   }
-  for (const char* command : {"report", "objects", "roots", "leaks", "why", "info"}) {
+  for (const char* command : {"report", "objects", "types", "roots", "leaks", "why", "why_type", "show", "info"}) {
     for (const char* format : {"text", "json", "tsv"}) EXPECT_NE(find_document(command, format), nullptr) << command;
   }
   EXPECT_EQ(find_document("report", "yaml"), nullptr);
@@ -178,13 +232,74 @@ TEST(Documents, JsonWhyNamesTheRootOnce) {
   EXPECT_EQ(json["paths"][0]["steps"][1]["edge"].text(), "tainted");
 }
 
+TEST(Documents, JsonWhyOfATypeSaysWhatItsPathsStandFor) {
+  Analysis sample = sample_analysis();
+  Answers answers;
+  DocumentRequest request = plain(sample);
+  answers.give_to(request);
+  Json json = parse_json(document("why_type", "json", request));
+  EXPECT_EQ(json["targets"].number(), 60'010U);
+  EXPECT_EQ(json["paths"][0]["count"].number(), 60'000U);
+  EXPECT_EQ(json["paths"][0]["bytes"].number(), 3'840'000U);
+  EXPECT_EQ(json["paths"][0]["root"]["owner"].text(), "server");
+  EXPECT_EQ(json["paths"][0]["steps"].items().size(), 2U);
+}
+
+TEST(Documents, ATypeWithoutObjectsIsAnAnswer) {
+  Analysis sample = sample_analysis();
+  WhyTypeAnswer none;
+  none.type = "Nothing";
+  DocumentRequest request = plain(sample);
+  request.why_type = &none;
+  EXPECT_NE(document("why_type", "text", request).find("no object in use"), std::string::npos);
+  EXPECT_EQ(parse_json(document("why_type", "json", request))["targets"].number(), 0U);
+}
+
+TEST(Documents, ShowPrintsBytesWhereNoTypeIsKnown) {
+  Analysis sample = sample_analysis();
+  ShowAnswer answer = sample_show();
+  answer.fields.clear();
+  for (char c : std::string_view("hello \x1b[1m world!")) answer.bytes.push_back(static_cast<uint8_t>(c));
+  DocumentRequest request = plain(sample);
+  request.show = &answer;
+  std::string text = document("show", "text", request);
+  EXPECT_NE(text.find("  +0x0000  68 65 6c 6c 6f 20 1b 5b  31 6d 20 77 6f 72 6c 64  hello .[1m world\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("  +0x0010  21"), std::string::npos) << text;
+  EXPECT_TRUE(parse_json(document("show", "json", request))["bytes"].text().starts_with("68656c6c6f"));
+}
+
+TEST(Documents, ShowOfAFreedBlockSaysItsState) {
+  Analysis sample = sample_analysis();
+  ShowAnswer answer;
+  answer.object = {Address{0x55550100}, 64, AllocationState::cached, 0};
+  answer.allocator = "glibc";
+  DocumentRequest request = plain(sample);
+  request.show = &answer;
+  EXPECT_TRUE(document("show", "text", request).starts_with("0x55550100: block of glibc, 64B, cached\n"));
+}
+
+TEST(Documents, TypesAreSortedAsAsked) {
+  Analysis sample = sample_analysis();
+  DocumentRequest request = plain(sample);
+  const auto first = [&] { return parse_json(document("types", "json", request))["types"][0]["name"].text(); };
+  EXPECT_EQ(first(), "Session");
+  request.type_sort = TypeSort::count;
+  EXPECT_EQ(first(), "[48 B]");
+  request.type_sort = TypeSort::retained;
+  EXPECT_EQ(first(), "Session");
+  request.limit = 1;
+  EXPECT_EQ(lines_of(document("types", "tsv", request)).size(), 2U);
+}
+
 TEST(Documents, TsvRowsHaveTheHeadersCells) {
   Analysis sample = sample_analysis();
   Analysis small = small_heap();
-  WhyAnswer why = sample_why();
-  for (const char* command : {"report", "objects", "roots", "leaks", "why", "info"}) {
+  Answers answers;
+  for (const char* command : {"report", "objects", "types", "roots", "leaks", "why", "why_type", "show", "info"}) {
     DocumentRequest request = plain(std::string_view(command) == "objects" ? small : sample);
-    request.why = &why;
+    answers.give_to(request);
     std::vector<std::string> lines = lines_of(document(command, "tsv", request));
     ASSERT_GT(lines.size(), 1U) << command;
     for (const std::string& line : lines) {

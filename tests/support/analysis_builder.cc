@@ -4,6 +4,7 @@
 #include <cstring>
 #include <set>
 
+#include "heapwalk/type_inference.h"
 #include "tests/support/graph_text.h"
 
 namespace heapwalk::test {
@@ -156,7 +157,7 @@ Analysis AnalysisBuilder::build() const {
   analysis.objects = ObjectIndex::build(std::move(sinks), analysis.diagnostics);
   if (analysis.objects.size() != objects_.size()) std::abort();
   analysis.roots = roots_;
-  analysis.types = std::make_unique<const ObjectTypes>(*analysis.dump);
+  analysis.types = infer_types(*analysis.dump, analysis.objects, analysis.roots, TypeTable(), 1, analysis.diagnostics);
   analysis.graph = make_graph(analysis.roots);
   analysis.reachability = find_reachable(analysis.graph, analysis.objects);
   analysis.dominators = find_dominators(analysis.graph, analysis.reachability, analysis.objects);
@@ -204,7 +205,7 @@ Analysis sample_analysis() {
   library.range = AddressRange::of(Address{0x7f1000000000}, 0x200000);
   dump.modules = {program, library};
   analysis.dump = std::make_unique<const CoreDump>(std::move(dump));
-  analysis.types = std::make_unique<const ObjectTypes>(*analysis.dump);
+  analysis.types = std::make_unique<const ObjectTypes>();
 
   Summary& s = analysis.summary;
   s.totals = {.used_bytes = 64'000'000,

@@ -1,0 +1,73 @@
+// What the debug info of a container does not say: which node a base pointer really leads to, and whose bytes raw
+// storage holds.
+//
+//     std::map<K, V> ─► _Rb_tree<K, pair<K, V>, …>   _M_parent: _Rb_tree_node_base*   really _Rb_tree_node<pair<K, V>>*
+//                       _Rb_tree_node<pair<K, V>>    _M_storage: unsigned char[48]    really pair<K, V>
+//
+// A container is a row of data: the name of its template, and which of its template arguments fills which hole. Members
+// are looked for by name, never by a library's version. Where a rule names a template that the debug info does not have,
+// nothing is refined and the plain types stand.
+// Sources: libstdc++ bits/stl_tree.h, stl_list.h, hashtable_policy.h, forward_list.h, shared_ptr_base.h, stl_vector.h (12.2).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "dwarf/type_table.h"
+
+namespace heapwalk {
+
+struct ContainerRule {
+  static constexpr int kNone = -1;
+  static constexpr int kSelf = -2;
+
+  std::string_view record;        // the template's name, up to the "<"
+  std::string_view base = {};     // pointers to this record …
+  std::string_view node = {};     // … lead to this template of …
+  int node_argument = kNone;      // … this argument; kSelf: to the record itself
+  std::string_view storage = {};  // this member's bytes …
+  int storage_argument = kNone;   // … hold a value of this argument
+  std::string_view first = {};    // this member points to the elements in use …
+  std::string_view end = {};      // … that end where this one points to …
+  std::string_view limit = {};    // … in room that ends where this one points to
+  std::string_view length = {};   // instead of the end: their number, a NUL following
+  std::string_view engaged = {};  // this member is not zero when the bytes beside it hold a value …
+  std::string_view choice = {};   // … or numbers the alternative that they hold
+};
+
+std::span<const ContainerRule> container_rules();
+
+// The rules as they apply to one table. Borrows it; types added later are not seen.
+class Containers {
+ public:
+  explicit Containers(const TypeTable& types);
+
+  // The rule of a record, or null.
+  const ContainerRule* rule_of(TypeId record) const;
+  // What a pointer to `target` inside the container `record` really leads to; `target` itself when no rule says so.
+  TypeId refine(const ContainerRule& rule, TypeId record, TypeId target) const;
+  // The type of a value in a member's raw storage, kNoType when the rule does not speak of this member.
+  TypeId storage(const ContainerRule& rule, TypeId record, std::string_view member) const;
+  // The value in a node that covers the offset, and where it begins; nothing for the links around it.
+  struct Stored {
+    TypeId type;
+    uint64_t offset_bytes;
+  };
+  std::optional<Stored> stored_at(const ContainerRule& rule, TypeId record, uint64_t offset_bytes) const;
+  // Bases of nodes say nothing about what they begin: `_Rb_tree_node_base` is never the whole of an allocation.
+  bool is_node_base(TypeId record) const;
+
+ private:
+  const TypeTable* types_;
+  std::unordered_map<std::string_view, const ContainerRule*> by_template_;
+  std::unordered_map<uint64_t, std::vector<TypeId>> nodes_;  // by rule and first argument: the template's instances
+};
+
+// "std::vector" of "std::vector<int>"; the whole name when it is no instance of a template.
+std::string_view template_name(std::string_view name);
+
+}  // namespace heapwalk

@@ -1,0 +1,231 @@
+// Depth first over the fields, with a stack of its own: how deep records nest is the input's choice.
+#include "heapwalk/field_values.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace heapwalk {
+namespace {
+
+constexpr size_t kMaxRows = 400;
+constexpr size_t kMaxSteps = 10'000;  // rows, and records that have none of their own
+constexpr uint32_t kMaxDepth = 6;
+constexpr uint64_t kMaxElements = 8;
+constexpr size_t kMaxTextBytes = 64;
+
+template <class T>
+T value_of(Bytes bytes) {
+  T value{};
+  std::memcpy(&value, bytes.data(), std::min(sizeof value, bytes.size()));
+  return value;
+}
+
+int64_t signed_value(Bytes bytes) {
+  switch (bytes.size()) {
+    case 1:
+      return value_of<int8_t>(bytes);
+    case 2:
+      return value_of<int16_t>(bytes);
+    case 4:
+      return value_of<int32_t>(bytes);
+    default:
+      return value_of<int64_t>(bytes);
+  }
+}
+
+std::string_view text_of(Bytes bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+class FieldPrinter {
+ public:
+  FieldPrinter(const TypeTable& table, const AddressSpace& memory, AddressRange range)
+      : table_(table), memory_(memory), range_(range) {}
+
+  std::vector<FieldValue> print(TypeId type, bool is_array) {
+    if (type == kNoType || index(type) >= table_.size()) return {};
+    const uint64_t stride = std::max<uint64_t>(1, table_.size_bytes(type));
+    if (is_array) {
+      push_elements(type, range_.size_bytes() / stride, 0, 0);
+    } else if (is_compound(type)) {
+      push_fields(type, 0, 0);
+    } else {
+      push({0, "", type, 0, false});
+    }
+    for (size_t steps = 0; !stack_.empty() && rows_.size() < kMaxRows && steps < kMaxSteps; ++steps) {
+      const Item item = std::move(stack_.back());
+      stack_.pop_back();
+      add_row(item);
+    }
+    if (!stack_.empty()) rows_.push_back({0, "…", "", 0, "more fields follow"});
+    return std::move(rows_);
+  }
+
+ private:
+  struct Item {
+    uint32_t depth;
+    std::string name;
+    TypeId type;
+    uint64_t offset_bytes;
+    bool is_bit_field;
+  };
+
+  bool is_compound(TypeId id) const {
+    return table_[id].kind == TypeKind::record || table_[id].kind == TypeKind::union_;
+  }
+  bool is_character(TypeId id) const {
+    return id != kNoType && table_[id].kind == TypeKind::base && table_[id].encoding == BaseEncoding::character &&
+           table_[id].size_bytes == 1;
+  }
+
+  void push(Item item) {
+    if (stack_.size() < kMaxSteps) stack_.push_back(std::move(item));
+  }
+
+  // A base class and an anonymous member have no row: their fields are the record's.
+  void push_fields(TypeId type, uint32_t depth, uint64_t offset_bytes) {
+    const auto fields = table_.fields(type);
+    for (size_t i = std::min(fields.size(), kMaxRows); i-- > 0;) {  // the first on top
+      const Field& field = fields[i];
+      push({depth, field.is_base ? std::string() : std::string(field.name), field.type,
+            offset_bytes + field.offset_bytes, field.is_bit_field});
+    }
+  }
+
+  // Characters are one text, other elements a row each.
+  void push_elements(TypeId element, uint64_t count, uint32_t depth, uint64_t offset_bytes) {
+    const uint64_t stride = table_.size_bytes(element);
+    if (is_character(element)) {
+      rows_.push_back({depth, "", fmt::format("{}[{}]", table_.spelled(element), count), offset_bytes,
+                       array_text(offset_bytes, count)});
+      return;
+    }
+    const uint64_t shown = std::min(count, kMaxElements);
+    if (shown < count) push({depth, fmt::format("… {} more", count - shown), kNoType, offset_bytes, false});
+    for (uint64_t i = shown; i-- > 0;) push({depth, fmt::format("[{}]", i), element, offset_bytes + i * stride, false});
+  }
+
+  void add_row(const Item& item) {
+    const bool is_rest = item.type == kNoType || index(item.type) >= table_.size();
+    if (!is_rest && item.name.empty() && is_compound(item.type)) {
+      push_fields(item.type, item.depth, item.offset_bytes);
+      return;
+    }
+    rows_.push_back(
+        {item.depth, item.name, is_rest ? "" : table_.spelled(item.type), item.offset_bytes, std::string()});
+    if (is_rest) return;
+    const Type& type = table_[item.type];
+    const bool may_nest = item.depth + 1 < kMaxDepth;
+    if (is_compound(item.type)) {
+      if (may_nest) push_fields(item.type, item.depth + 1, item.offset_bytes);
+      if (!may_nest) rows_.back().value = "{…}";
+    } else if (type.kind == TypeKind::array) {
+      add_array(item, type, may_nest);
+    } else {
+      rows_.back().value = item.is_bit_field ? "(bit field)" : scalar_text(type, item.offset_bytes);
+    }
+  }
+
+  void add_array(const Item& item, const Type& type, bool may_nest) {
+    if (type.target == kNoType) return;
+    const uint64_t stride = std::max<uint64_t>(1, table_.size_bytes(type.target));
+    const uint64_t room =
+        item.offset_bytes < range_.size_bytes() ? (range_.size_bytes() - item.offset_bytes) / stride : 0;
+    const uint64_t count = type.count == 0 ? room : std::min(type.count, room);  // 0: it reaches to the end
+    if (is_character(type.target)) {
+      rows_.back().value = array_text(item.offset_bytes, count);
+    } else if (may_nest) {
+      push_elements(type.target, count, item.depth + 1, item.offset_bytes);
+    }
+  }
+
+  // The text of an array ends at its first NUL.
+  std::string array_text(uint64_t offset_bytes, uint64_t count) const {
+    Bytes bytes = memory_.read(range_.begin + offset_bytes, std::min<uint64_t>(count, kMaxTextBytes + 1));
+    if (bytes.empty()) return count == 0 ? "\"\"" : "(absent from the core)";
+    std::string_view text = text_of(bytes);
+    return quoted_text(text.substr(0, text.find('\0')), kMaxTextBytes);
+  }
+
+  std::string scalar_text(const Type& type, uint64_t offset_bytes) const {
+    const uint64_t size = type.size_bytes;
+    if (type.kind == TypeKind::function || type.kind == TypeKind::declaration || size == 0) return "";
+    Bytes bytes = memory_.read(range_.begin + offset_bytes, std::min<uint64_t>(size, 16));
+    if (bytes.size() < std::min<uint64_t>(size, 16)) return "(absent from the core)";
+    if (type.kind == TypeKind::pointer) return pointer_text(type, value_of<uint64_t>(bytes));
+    if (type.kind == TypeKind::enumeration) {
+      const bool is_unsigned = type.target != kNoType && table_[type.target].encoding == BaseEncoding::unsigned_integer;
+      return is_unsigned ? fmt::format("{}", value_of<uint64_t>(bytes)) : fmt::format("{}", signed_value(bytes));
+    }
+    return base_text(type, bytes);
+  }
+
+  std::string base_text(const Type& type, Bytes bytes) const {
+    switch (type.encoding) {
+      case BaseEncoding::boolean:
+        return value_of<uint8_t>(bytes) == 0 ? "false" : "true";
+      case BaseEncoding::floating:
+        if (bytes.size() == 4) return fmt::format("{}", value_of<float>(bytes));
+        if (bytes.size() == 8) return fmt::format("{}", value_of<double>(bytes));
+        break;
+      case BaseEncoding::signed_integer:
+        if (bytes.size() <= 8) return fmt::format("{}", signed_value(bytes));
+        break;
+      case BaseEncoding::character:
+        if (bytes.size() == 1) return fmt::format("{} {}", signed_value(bytes), quoted_text(text_of(bytes), 1));
+        return fmt::format("{}", value_of<uint64_t>(bytes));
+      default:
+        if (bytes.size() <= 8) return fmt::format("{}", value_of<uint64_t>(bytes));
+    }
+    std::string digits;  // of what is wider than a register, most significant first
+    for (size_t i = bytes.size(); i-- > 0;) digits += fmt::format("{:02x}", static_cast<uint8_t>(bytes[i]));
+    return "0x" + digits;
+  }
+
+  std::string pointer_text(const Type& type, uint64_t value) const {
+    if (value == 0) return "null";
+    std::string text = fmt::format("{:#x}", value);
+    if (!is_character(type.target)) return text;
+    Bytes bytes = memory_.read(Address{value}, kMaxTextBytes + 1);
+    if (bytes.empty()) return text;
+    std::string_view pointed = text_of(bytes);
+    return text + " " + quoted_text(pointed.substr(0, pointed.find('\0')), kMaxTextBytes);
+  }
+
+  const TypeTable& table_;
+  const AddressSpace& memory_;
+  AddressRange range_;
+  std::vector<Item> stack_;
+  std::vector<FieldValue> rows_;
+};
+
+}  // namespace
+
+std::vector<FieldValue> field_values(const TypeTable& table, const AddressSpace& memory, AddressRange range,
+                                     TypeId type, bool is_array) {
+  return FieldPrinter(table, memory, range).print(type, is_array);
+}
+
+std::string quoted_text(std::string_view text, size_t max_bytes) {
+  std::string result = "\"";
+  for (char c : text.substr(0, max_bytes)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      result += '\\';
+      result += c;
+    } else if (c == '\n') {
+      result += "\\n";
+    } else if (c == '\t') {
+      result += "\\t";
+    } else if (byte < 0x20 || byte >= 0x7f) {
+      result += fmt::format("\\x{:02x}", byte);
+    } else {
+      result += c;
+    }
+  }
+  return result + (text.size() > max_bytes ? "\"…" : "\"");
+}
+
+}  // namespace heapwalk

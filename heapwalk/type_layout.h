@@ -1,0 +1,91 @@
+// A type as the scanner sees it: which words are pointers, to what, and which are nothing of the kind.
+//
+//     struct Session {                 slots                      kinds
+//       long id;                                                  [ 0,  8)  conservative   may hide an address
+//       Session* next;                 +8  → Session              [ 8, 16)  exact
+//       std::string name;              +16 → char (container)     [16, 24)  exact
+//                                                                 [24, 48)  tainted        size, and characters
+//     };
+//
+// Nested records, bases and arrays are laid flat. In a union the debug info does not say which member is in use: its
+// words are conservative, unless only one member has pointers at all. Numbers of less than a word, floating point,
+// characters and padding are tainted: no program keeps an address there.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "heapwalk/containers.h"
+#include "heapwalk/retention_graph.h"
+
+namespace heapwalk {
+
+struct PointerSlot {
+  uint32_t offset_bytes = 0;
+  TypeId target = kNoType;
+  bool is_container = false;  // the container's own pointer
+  bool is_weak = false;       // one reading of a union among several
+  uint16_t range = kNone;     // it points to elements: which of the layout's ranges says how many
+  uint16_t guard = kNone;     // it is there only if this one of the layout's guards says so
+  uint16_t tag = kNone;       // of a weak one: which of the layout's tags tells the readings apart
+  static constexpr uint16_t kNone = UINT16_MAX;
+};
+
+// What a container says about the elements that one of its pointers leads to: where the words are that say it.
+struct ElementRange {
+  static constexpr uint32_t kNone = UINT32_MAX;
+  uint32_t end_offset_bytes = kNone;     // the pointer behind the last element in use
+  uint32_t limit_offset_bytes = kNone;   // the pointer behind the room for elements
+  uint32_t length_offset_bytes = kNone;  // the number of elements in use, a zero element following
+};
+
+// optional and variant: part of the value is there only if a byte of it says so.
+struct Guard {
+  uint32_t offset_bytes = 0;
+  bool any = true;    // not zero
+  uint8_t value = 0;  // unless `any`: exactly this
+};
+
+// The small number beside a union that C programs choose its member by.
+struct UnionTag {
+  uint32_t offset_bytes = 0;
+  uint32_t size_bytes = 0;  // 1 to 4
+};
+
+struct KindRange {
+  uint32_t begin = 0, end = 0;  // bytes from the start of the element, multiples of 8 but for the last end
+  EdgeKind kind = EdgeKind::conservative;
+};
+
+struct TypeLayout {
+  uint64_t size_bytes = 0;
+  std::vector<PointerSlot> slots;  // by offset
+  std::vector<KindRange> kinds;    // cover [0, size) without a gap
+  bool is_polymorphic = false;     // begins with a vtable pointer
+  bool has_open_end = false;       // ends with a flexible array: an allocation of it is as large as was needed
+  std::vector<ElementRange> ranges;
+  std::vector<Guard> guards;
+  std::vector<UnionTag> tags;
+};
+
+class TypeLayouts {
+ public:
+  // Both outlive this.
+  TypeLayouts(const TypeTable& types, const Containers& containers) : types_(&types), containers_(&containers) {}
+
+  // Computed once. Types too large to be laid out word by word are conservative throughout. Not thread-safe.
+  const TypeLayout& of(TypeId type);
+  // If it was computed. Thread-safe as long as of() is not called.
+  const TypeLayout* find(TypeId type) const {
+    auto at = layouts_.find(type);
+    return at == layouts_.end() ? nullptr : &at->second;
+  }
+
+ private:
+  const TypeTable* types_;
+  const Containers* containers_;
+  std::map<TypeId, TypeLayout> layouts_;  // references stay valid
+};
+
+}  // namespace heapwalk

@@ -1,0 +1,271 @@
+// How typed_heap.cc gives every block its type, without trusting what is under test.
+//
+//   make<T>, make_array<T>   plain new and new[]
+//   Recording<T>             an allocator that names what it allocates; a container rebinds it to its node type, so the
+//                            library itself says std::_Rb_tree_node<…>
+//   Namer                    containers with std::allocator: they are walked at the end, and the block around an element
+//                            is a node of the container. A polymorphic object is named by typeid.
+//
+// Names are the mangled ones of typeid until they are written. A struct lists its owning members in parts(), or names what
+// they own in name_parts().
+#pragma once
+
+#include <deque>
+#include <forward_list>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <new>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <typeinfo>
+#include <unordered_map>
+#include <unordered_set>
+#include <variant>
+#include <vector>
+
+#include "typed_heap_truth.h"
+
+void* operator new(size_t size) {
+  return truth_add(malloc(size));
+}
+void* operator new[](size_t size) {
+  return truth_add(malloc(size));
+}
+void* operator new(size_t size, std::align_val_t alignment) {
+  return truth_add(memalign(static_cast<size_t>(alignment), size));
+}
+void operator delete(void* p) noexcept {
+  truth_remove(p);
+  free(p);
+}
+void operator delete[](void* p) noexcept {
+  operator delete(p);
+}
+void operator delete(void* p, size_t) noexcept {
+  operator delete(p);
+}
+void operator delete[](void* p, size_t) noexcept {
+  operator delete(p);
+}
+void operator delete(void* p, std::align_val_t) noexcept {
+  operator delete(p);
+}
+void operator delete(void* p, size_t, std::align_val_t) noexcept {
+  operator delete(p);
+}
+
+template <class T>
+struct Recording {
+  using value_type = T;
+  Recording() = default;
+  template <class U>
+  Recording(const Recording<U>&) {}
+  T* allocate(size_t n) {
+    void* p = ::operator new(n * sizeof(T));
+    truth_name(p, typeid(T).name(), n != 1);
+    return static_cast<T*>(p);
+  }
+  void deallocate(T* p, size_t) { ::operator delete(p); }
+  template <class U>
+  bool operator==(const Recording<U>&) const {
+    return true;
+  }
+};
+
+template <class T, class... Arguments>
+T* make(Arguments&&... arguments) {
+  T* p = new T{std::forward<Arguments>(arguments)...};
+  truth_name(p, typeid(T).name(), 0);
+  return p;
+}
+
+template <class T>
+T* make_array(size_t n) {
+  T* p = new T[n];
+  truth_name(p, typeid(T).name(), 1);  // with a destructor the block begins 8 bytes before: the array cookie
+  return p;
+}
+
+// As C does it: a block of its own size.
+template <class T>
+T* make_plain(size_t extra_bytes = 0) {
+  void* p = truth_add(calloc(1, sizeof(T) + extra_bytes));
+  truth_name(p, typeid(T).name(), 0);
+  return static_cast<T*>(p);
+}
+
+// What the standard library keeps on the heap: the nodes of its containers, and what std::function allocates for a callable.
+#ifdef _LIBCPP_VERSION
+template <class K, class V>
+using MapNode = std::__tree_node<std::__value_type<K, V>, void*>;
+template <class T>
+using SetNode = std::__tree_node<T, void*>;
+template <class K, class V>
+using HashMapNode = std::__hash_node<std::__hash_value_type<K, V>, void*>;
+template <class T>
+using HashSetNode = std::__hash_node<T, void*>;
+template <class Node>
+using HashBucket = std::__hash_node_base<Node*>*;
+template <class T>
+using ListNode = std::__list_node<T, void*>;
+template <class T>
+using ForwardNode = std::__forward_list_node<T, void*>;
+using SharedCount = std::__shared_weak_count;
+template <class F, class Signature>
+using FunctionBlock = std::__function::__func<F, std::allocator<F>, Signature>;
+#else
+template <class K, class V>
+using MapNode = std::_Rb_tree_node<std::pair<const K, V>>;
+template <class T>
+using SetNode = std::_Rb_tree_node<T>;
+template <class K, class V>
+using HashMapNode = std::__detail::_Hash_node<std::pair<const K, V>, std::__cache_default<K, std::hash<K>>::value>;
+template <class T>
+using HashSetNode = std::__detail::_Hash_node<T, std::__cache_default<T, std::hash<T>>::value>;
+template <class Node>
+using HashBucket = std::__detail::_Hash_node_base*;
+template <class T>
+using ListNode = std::_List_node<T>;
+template <class T>
+using ForwardNode = std::_Fwd_list_node<T>;
+using SharedCount = std::_Sp_counted_base<>;
+template <class F, class Signature>
+using FunctionBlock = F;
+#endif
+
+template <class T>
+const void* word_of(const T& object, size_t position) {
+  const void* word;
+  memcpy(&word, reinterpret_cast<const char*>(&object) + position * sizeof word, sizeof word);
+  return word;
+}
+
+struct Namer {
+  // A block that begins at p; what is elsewhere (inside its owner, in static memory) has no block.
+  template <class T>
+  void name_start(const void* p, bool is_array = true) {
+    if (truth_at(reinterpret_cast<uintptr_t>(p)) != nullptr) truth_name(p, typeid(T).name(), is_array);
+  }
+  template <class T>
+  void name_object(const T& object) {
+    if constexpr (std::is_polymorphic_v<T>) {
+      truth_name(dynamic_cast<const void*>(&object), typeid(object).name(), 0);
+    } else {
+      truth_name(&object, typeid(T).name(), 0);
+    }
+  }
+
+  template <class T>
+  void visit(const T& object) {
+    if constexpr (requires { object.name_parts(*this); }) {
+      object.name_parts(*this);
+    } else if constexpr (requires { object.parts(); }) {
+      std::apply([this](const auto&... part) { (this->visit(part), ...); }, object.parts());
+    }
+  }
+  template <class A, class B>
+  void visit(const std::pair<A, B>& pair) {
+    visit(pair.first);
+    visit(pair.second);
+  }
+  template <class T>
+  void visit(const std::optional<T>& object) {
+    if (object) visit(*object);
+  }
+  template <class... T>
+  void visit(const std::variant<T...>& object) {
+    std::visit([this](const auto& value) { this->visit(value); }, object);
+  }
+  template <class C, class R, class A>
+  void visit(const std::basic_string<C, R, A>& text) {
+    name_start<C>(text.data());
+  }
+  template <class T, class A>
+  void visit(const std::vector<T, A>& vector) {
+    name_start<T>(vector.data());
+    for (const T& element : vector) visit(element);
+  }
+  template <class T, class A>
+  void visit(const std::deque<T, A>& deque) {
+    name_start<T*>(word_of(deque, 0));
+#ifdef _LIBCPP_VERSION  // the map's first and last words in use: blocks without elements are kept there
+    const auto* const end = static_cast<const void* const*>(word_of(deque, 2));
+    for (const auto* block = static_cast<const void* const*>(word_of(deque, 1)); block != end; ++block)
+      name_start<T>(*block);
+#else
+    name_start<T>(word_of(deque, 7));  // the block that the next push_back goes to may hold no element yet
+#endif
+    for (const T& element : deque) {
+      truth_name(&element, typeid(T).name(), 1);
+      visit(element);
+    }
+  }
+  template <class Node, class Container>
+  void visit_nodes(const Container& container) {
+    for (const auto& element : container) {
+      truth_name(&element, typeid(Node).name(), 0);
+      visit(element);
+    }
+  }
+  template <class T, class A>
+  void visit(const std::list<T, A>& list) {
+    visit_nodes<ListNode<T>>(list);
+  }
+  template <class T, class A>
+  void visit(const std::forward_list<T, A>& list) {
+    visit_nodes<ForwardNode<T>>(list);
+  }
+  template <class K, class V, class L, class A>
+  void visit(const std::map<K, V, L, A>& map) {
+    visit_nodes<MapNode<K, V>>(map);
+  }
+  template <class K, class V, class L, class A>
+  void visit(const std::multimap<K, V, L, A>& map) {
+    visit_nodes<MapNode<K, V>>(map);
+  }
+  template <class K, class L, class A>
+  void visit(const std::set<K, L, A>& set) {
+    visit_nodes<SetNode<K>>(set);
+  }
+  template <class K, class V, class H, class E, class A>
+  void visit(const std::unordered_map<K, V, H, E, A>& map) {
+    name_start<HashBucket<HashMapNode<K, V>>>(word_of(map, 0));
+    visit_nodes<HashMapNode<K, V>>(map);
+  }
+  template <class K, class H, class E, class A>
+  void visit(const std::unordered_set<K, H, E, A>& set) {
+    name_start<HashBucket<HashSetNode<K>>>(word_of(set, 0));
+    visit_nodes<HashSetNode<K>>(set);
+  }
+  template <class T, class D>
+  void visit(const std::unique_ptr<T, D>& pointer) {
+    if (!pointer) return;
+    name_object(*pointer);
+    visit(*pointer);
+  }
+  template <class T>
+  void visit(T* const& owned) {
+    if (owned != nullptr) visit(std::unique_ptr<T, Nothing>(owned));
+  }
+  struct Nothing {
+    void operator()(const void*) const {}
+  };
+  template <class T>
+  void visit(const std::shared_ptr<T>& pointer) {
+    const void* count = word_of(pointer, 1);
+    if (count == nullptr) return;
+    name_object(*static_cast<const SharedCount*>(count));
+    if (truth_find(pointer.get()) != truth_find(count)) name_object(*pointer);
+    if (truth_first_visit(count)) visit(*pointer);
+  }
+  template <class T>
+  void visit(const std::weak_ptr<T>& pointer) {
+    const void* count = word_of(pointer, 1);
+    if (count != nullptr) name_object(*static_cast<const SharedCount*>(count));  // it may outlive the object in it
+  }
+};

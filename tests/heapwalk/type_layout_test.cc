@@ -1,0 +1,163 @@
+// Types by hand, laid flat: which words are pointers, and what the places inside are called.
+#include "heapwalk/type_layout.h"
+
+#include <gtest/gtest.h>
+
+#include "heapwalk/field_names.h"
+
+namespace heapwalk {
+namespace {
+
+class Table {
+ public:
+  TypeTableBuilder builder;
+  TypeId long_ = builder.base("long", 8, BaseEncoding::signed_integer);
+  TypeId int_ = builder.base("int", 4, BaseEncoding::signed_integer);
+  TypeId char_ = builder.base("char", 1, BaseEncoding::character);
+  TypeId double_ = builder.base("double", 8, BaseEncoding::floating);
+
+  TypeId record(std::string_view name, uint64_t size_bytes, std::vector<Field> fields,
+                std::vector<TypeId> arguments = {}, TypeKind kind = TypeKind::record) {
+    TypeId id = builder.open(kind, name, size_bytes).id;
+    EXPECT_EQ(builder.fill(id, std::move(fields), std::move(arguments)), 0U);
+    return id;
+  }
+  TypeId pointer(TypeId target) { return builder.pointer_to(target); }
+};
+
+Field field(std::string_view name, TypeId type, uint64_t offset_bytes) {
+  return {.name = name, .type = type, .offset_bytes = offset_bytes};
+}
+
+// "+8→Session +16→char* | 0..8 conservative 8..24 exact"
+std::string describe(const TypeTable& types, TypeId type) {
+  EXPECT_TRUE(types.check());
+  Containers containers(types);
+  TypeLayouts layouts(types, containers);
+  const TypeLayout& layout = layouts.of(type);
+  std::string text;
+  for (const PointerSlot& slot : layout.slots) {
+    text += "+" + std::to_string(slot.offset_bytes) + "→" + types.spelled(slot.target) +
+            (slot.is_container ? "(container)" : "") + (slot.is_weak ? "(weak)" : "");
+    if (slot.range != PointerSlot::kNone) {
+      text += "(to +" + std::to_string(layout.ranges[slot.range].end_offset_bytes) + ")";
+    }
+    text += " ";
+  }
+  const char* names[] = {"exact", "conservative", "tainted"};
+  uint32_t expected = 0;
+  for (const KindRange& range : layout.kinds) {
+    EXPECT_EQ(range.begin, expected);
+    expected = range.end;
+    text += "| " + std::to_string(range.begin) + ".." + std::to_string(range.end) + " " +
+            names[static_cast<size_t>(range.kind)] + " ";
+  }
+  EXPECT_EQ(expected, layout.size_bytes);
+  return text;
+}
+
+std::string name_at(const TypeTable& types, TypeId type, uint64_t offset) {
+  Containers containers(types);
+  return field_name(types, containers, type, offset);
+}
+
+TEST(TypeLayout, WordsOfARecord) {
+  Table t;
+  TypeId node = t.builder.open(TypeKind::record, "Node", 48).id;
+  t.builder.fill(node,
+                 {field("id", t.long_, 0), field("next", t.pointer(node), 8), field("small", t.int_, 16),
+                  field("text", t.builder.array_of(t.char_, 8), 24), field("x", t.double_, 32),
+                  field("who", t.pointer(kNoType), 40)},
+                 {});
+  EXPECT_EQ(describe(t.builder.table(), node),
+            "+8→Node +40→void | 0..8 conservative | 8..16 exact | 16..40 tainted | 40..48 exact ");
+  EXPECT_EQ(name_at(t.builder.table(), node, 8), "next");
+  EXPECT_EQ(name_at(t.builder.table(), node, 27), "text[…]");
+  EXPECT_EQ(name_at(t.builder.table(), node, 20), "+0x14");
+  EXPECT_EQ(name_at(t.builder.table(), node, 99), "+0x63");
+}
+
+TEST(TypeLayout, NestedArraysAndBases) {
+  Table t;
+  TypeId base = t.record("Base", 8, {field("owner", t.pointer(t.int_), 0)});
+  TypeId item = t.record("Item", 16, {field("key", t.long_, 0), field("value", t.pointer(t.char_), 8)});
+  Field inherited = field("Base", base, 0);
+  inherited.is_base = true;
+  TypeId whole = t.record("Whole", 40, {inherited, field("items", t.builder.array_of(item, 2), 8)});
+  EXPECT_EQ(describe(t.builder.table(), whole),
+            "+0→int +16→char +32→char | 0..8 exact | 8..16 conservative | 16..24 exact | 24..32 conservative | "
+            "32..40 exact ");
+  EXPECT_EQ(name_at(t.builder.table(), whole, 0), "owner");
+  EXPECT_EQ(name_at(t.builder.table(), whole, 32), "items[…].value");
+}
+
+TEST(TypeLayout, UnionsAreCertainOnlyWithOnePointerfulMember) {
+  Table t;
+  TypeId one =
+      t.record("", 8, {field("number", t.long_, 0), field("text", t.pointer(t.char_), 0)}, {}, TypeKind::union_);
+  TypeId two =
+      t.record("", 8, {field("a", t.pointer(t.int_), 0), field("b", t.pointer(t.char_), 0)}, {}, TypeKind::union_);
+  TypeId both = t.record("Both", 16, {field("", one, 0), field("", two, 8)});
+  EXPECT_EQ(describe(t.builder.table(), both), "+0→char +8→int(weak) +8→char(weak) | 0..8 exact | 8..16 conservative ");
+}
+
+TEST(TypeLayout, MapNodesHoldTheirValues) {
+  Table t;
+  TypeId base = t.builder.open(TypeKind::record, "std::_Rb_tree_node_base", 32).id;
+  TypeId link = t.pointer(base);
+  t.builder.fill(base,
+                 {field("_M_color", t.int_, 0), field("_M_parent", link, 8), field("_M_left", link, 16),
+                  field("_M_right", link, 24)},
+                 {});
+  TypeId pair = t.record("std::pair<int const, Session*>", 16,
+                         {field("first", t.int_, 0), field("second", t.pointer(t.long_), 8)});
+  TypeId buffer = t.record("__gnu_cxx::__aligned_membuf<std::pair<int const, Session*> >", 16,
+                           {field("_M_storage", t.builder.array_of(t.char_, 16), 0)}, {pair});
+  Field inherited = field("std::_Rb_tree_node_base", base, 0);
+  inherited.is_base = true;
+  TypeId node = t.record("std::_Rb_tree_node<std::pair<int const, Session*> >", 48,
+                         {inherited, field("_M_storage", buffer, 32)}, {pair});
+  TypeId tree = t.record("std::_Rb_tree<int, std::pair<int const, Session*>, X>", 40, {field("_M_header", base, 8)},
+                         {t.int_, pair, kNoType});
+  TypeId map = t.record("std::map<int, Session*>", 40, {field("_M_t", tree, 0)});
+  TypeId server = t.record("Server", 48, {field("port", t.long_, 0), field("sessions", map, 8)});
+  const std::string self = "std::_Rb_tree_node<std::pair<int const, Session*> >(container) ";
+  EXPECT_EQ(describe(t.builder.table(), node), "+8→" + self + "+16→" + self + "+24→" + self +
+                                                   "+40→long | 0..8 tainted | 8..32 exact | 32..40 tainted | 40..48 "
+                                                   "exact ");
+  EXPECT_EQ(describe(t.builder.table(), tree),
+            "+16→" + self + "+24→" + self + "+32→" + self + "| 0..16 tainted | 16..40 exact ");
+  EXPECT_EQ(name_at(t.builder.table(), node, 40), "second");
+  EXPECT_EQ(name_at(t.builder.table(), node, 24), "next");
+  EXPECT_EQ(name_at(t.builder.table(), server, 24), "sessions");
+}
+
+TEST(TypeLayout, VectorsKnowHowMuchIsInUse) {
+  Table t;
+  TypeId link = t.pointer(t.long_);
+  TypeId data =
+      t.record("std::_Vector_base<long>::_Vector_impl_data", 24,
+               {field("_M_start", link, 0), field("_M_finish", link, 8), field("_M_end_of_storage", link, 16)});
+  TypeId base = t.record("std::_Vector_base<long>", 24, {field("_M_impl", data, 0)}, {t.long_});
+  Field inherited = field("std::_Vector_base<long>", base, 0);
+  inherited.is_base = true;
+  TypeId vector = t.record("std::vector<long>", 24, {inherited}, {t.long_});
+  TypeId two = t.record("Two", 48, {field("a", vector, 0), field("b", vector, 24)});
+  EXPECT_EQ(describe(t.builder.table(), two),
+            "+0→long(container)(to +8) +8→long(container) +16→long(container) +24→long(container)(to +32) "
+            "+32→long(container) +40→long(container) | 0..48 exact ");
+}
+
+TEST(TypeLayout, HugeTypesAreConservative) {
+  Table t;
+  TypeId huge =
+      t.record("Huge", uint64_t{1} << 40, {field("all", t.builder.array_of(t.pointer(t.int_), uint64_t{1} << 36), 0)});
+  Containers containers(t.builder.table());
+  TypeLayouts layouts(t.builder.table(), containers);
+  EXPECT_TRUE(layouts.of(huge).slots.empty());
+  ASSERT_EQ(layouts.of(huge).kinds.size(), 1U);
+  EXPECT_EQ(layouts.of(huge).kinds[0].kind, EdgeKind::conservative);
+}
+
+}  // namespace
+}  // namespace heapwalk
