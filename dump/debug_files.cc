@@ -51,17 +51,28 @@ std::shared_ptr<const ElfImage> open_matching(const std::string& path, const std
   return *image;
 }
 
-std::vector<std::string> debug_link_paths(const std::string& file_path, const std::string& link_name,
-                                          const CoreOptions& options) {
+// Behind links.
+fs::path real_path(const std::string& path) {
   std::error_code error;
-  fs::path real = fs::canonical(file_path, error);
-  fs::path folder = (error ? fs::path(file_path) : real).parent_path();
-  std::vector<std::string> paths = {(folder / link_name).string(), (folder / ".debug" / link_name).string()};
+  fs::path real = fs::canonical(path, error);
+  return error ? fs::path(path) : real;
+}
+
+// The name below the debug directories, in the folder that stands for the file's own.
+void append_mirrored(const fs::path& folder, const std::string& name, const CoreOptions& options,
+                     std::vector<std::string>& paths) {
   std::string below = folder.string();
   if (!options.sysroot.empty() && below.starts_with(options.sysroot)) below = below.substr(options.sysroot.size());
   for (const std::string& directory : debug_directories(options)) {
-    paths.push_back(directory + (below.starts_with('/') ? "" : "/") + below + "/" + link_name);
+    paths.push_back(directory + (below.starts_with('/') ? "" : "/") + below + "/" + name);
   }
+}
+
+std::vector<std::string> debug_link_paths(const std::string& file_path, const std::string& link_name,
+                                          const CoreOptions& options) {
+  fs::path folder = real_path(file_path).parent_path();
+  std::vector<std::string> paths = {(folder / link_name).string(), (folder / ".debug" / link_name).string()};
+  append_mirrored(folder, link_name, options, paths);
   for (const std::string& directory : options.debug_dirs) paths.push_back(directory + "/" + link_name);
   return paths;
 }
@@ -113,6 +124,38 @@ std::shared_ptr<const ElfImage> find_debug_file(const std::string& build_id, con
     if (candidate != nullptr && candidate->build_id() == build_id) return candidate;
   }
   return image == nullptr ? nullptr : find_by_debug_link(*image, options, diagnostics);
+}
+
+std::vector<std::string> dwo_paths(std::string_view name, std::string_view directory, const std::string& file,
+                                   const CoreOptions& options) {
+  if (name.empty()) return {};
+  const fs::path folder = real_path(file).parent_path();
+  const fs::path compiled = fs::path(directory) / name;  // an absolute name stands for itself
+  const fs::path last = compiled.filename();
+  std::vector<std::string> paths;
+  for (const fs::path below : options.debug_dirs) {
+    paths.push_back((below / compiled.relative_path()).string());
+    paths.push_back((below / last).string());
+  }
+  if (compiled.is_absolute()) {
+    if (!options.sysroot.empty()) paths.push_back((fs::path(options.sysroot) / compiled.relative_path()).string());
+    paths.push_back(compiled.string());
+  } else {
+    paths.push_back((folder / compiled).string());
+  }
+  if (!fs::path(name).is_absolute()) paths.push_back((folder / name).string());
+  paths.push_back((folder / last).string());
+  return paths;
+}
+
+std::vector<std::string> dwp_paths(const std::string& file, const CoreOptions& options) {
+  const fs::path real = real_path(file);
+  std::vector<std::string> paths = {file + ".dwp", real.string() + ".dwp"};
+  if (real.extension() == ".debug") paths.push_back(fs::path(real).replace_extension(".dwp").string());
+  const std::string name = real.filename().string() + ".dwp";
+  for (const std::string& directory : options.debug_dirs) paths.push_back(directory + "/" + name);
+  append_mirrored(real.parent_path(), name, options, paths);
+  return paths;
 }
 
 }  // namespace heapwalk

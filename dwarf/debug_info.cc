@@ -17,6 +17,9 @@ constexpr uint64_t kMaxUnits = 4'000'000;
 constexpr std::string_view kSections[] = {".debug_info",     ".debug_abbrev",      ".debug_str",  ".debug_line_str",
                                           ".debug_line",     ".debug_str_offsets", ".debug_addr", ".debug_types",
                                           ".debug_rnglists", ".debug_ranges"};
+constexpr std::string_view kSplitSections[] = {".debug_info.dwo",        ".debug_abbrev.dwo", ".debug_str.dwo",
+                                               ".debug_str_offsets.dwo", ".debug_types.dwo",  ".debug_rnglists.dwo",
+                                               ".debug_cu_index",        ".debug_tu_index"};
 
 // LLVM makes an object of some hundred bytes for each unit header, so that headers of a few bytes each would be a bomb.
 bool has_sane_unit_count(Bytes info) {
@@ -30,6 +33,47 @@ bool has_sane_unit_count(Bytes info) {
   return true;
 }
 
+// A package's index: {version, columns, units, buckets}, per bucket a signature, per bucket a row number from 1 on, then
+// the rows. LLVM trusts the numbers (DWARFUnitIndex::parseImpl): buckets are probed until an empty one is met, every row
+// must have a bucket. DWARF 5 §7.3.5.3.
+bool is_sane_index(Bytes index) {
+  ByteReader reader(index);
+  reader.skip(4);
+  const uint64_t columns = reader.read<uint32_t>().value_or(0), units = reader.read<uint32_t>().value_or(0),
+                 buckets = reader.read<uint32_t>().value_or(0);
+  if (columns > 16 || (buckets & (buckets - 1)) != 0 || units > kMaxUnits || (buckets != 0 && units >= buckets))
+    return false;
+  if (reader.remaining() < buckets * 12 + (2 * units + 1) * columns * 4 || !reader.skip(buckets * 8)) return false;
+  std::vector<bool> has_bucket(units + 1);
+  uint64_t rows = 0;
+  for (uint64_t i = 0; i < buckets; ++i) {
+    const uint32_t row = reader.read<uint32_t>().value_or(0);
+    if (row == 0) continue;
+    if (row > units || has_bucket[row]) return false;
+    has_bucket[row] = true;
+    ++rows;
+  }
+  return rows == units;
+}
+
+// The sections of the name, which object files may have several of (one per type): one after the other.
+Result<SectionData> whole_section(const ElfImage& image, std::string_view name) {
+  auto joined = std::make_shared<std::vector<std::byte>>();
+  SectionData first;
+  for (const ElfSection& section : image.sections()) {
+    if (section.name != name) continue;
+    auto data = image.section_data(section);
+    if (!data) return data;
+    if (first.bytes.empty()) {
+      first = *std::move(data);
+      continue;
+    }
+    if (joined->empty()) joined->assign(first.bytes.begin(), first.bytes.end());
+    joined->insert(joined->end(), data->bytes.begin(), data->bytes.end());
+  }
+  return joined->empty() ? first : SectionData{*joined, joined};
+}
+
 }  // namespace
 
 DebugSections DebugSections::load(const Module& module, size_t threads, Diagnostics& diagnostics) {
@@ -37,26 +81,63 @@ DebugSections DebugSections::load(const Module& module, size_t threads, Diagnost
   const ElfImage* image = module.image.get();
   if (module.debug_image != nullptr && module.debug_image->has_debug_info()) image = module.debug_image.get();
   if (image == nullptr || !image->has_debug_info()) return result;
-  result.path_ = image->path();
-
-  std::vector<Result<SectionData>> loaded(std::size(kSections));
-  parallel_for(loaded.size(), threads, [&](size_t i) { loaded[i] = image->section_data(kSections[i]); });
-  for (size_t i = 0; i < loaded.size(); ++i) {
-    if (!loaded[i]) {
-      diagnostics.add("damaged_debug_info", loaded[i].error().message);
-    } else if (!loaded[i]->bytes.empty()) {
-      result.sections_.emplace(kSections[i].substr(1), *std::move(loaded[i]));
-    }
-  }
-  if (!has_sane_unit_count(result.get("debug_info"))) {
-    diagnostics.add("damaged_debug_info", fmt::format("{}: .debug_info: more than {} units", result.path_, kMaxUnits));
-    result.sections_.clear();
-  }
+  result.load_sections(*image, threads, diagnostics);
   if (auto shared = image->alternate_debug_link()) {
     diagnostics.add("dwz_debug_info",
                     fmt::format("{}: part of the debug info is in {}, which is not read", result.path_, *shared));
   }
   return result;
+}
+
+DebugSections DebugSections::load_split(const ElfImage& image, const DebugSections& origin, size_t threads,
+                                        Diagnostics& diagnostics) {
+  DebugSections result;
+  result.is_split_ = true;
+  result.load_sections(image, threads, diagnostics);
+  auto addresses = origin.sections_.find("debug_addr");
+  if (addresses != origin.sections_.end()) result.sections_.insert(*addresses);
+  return result;
+}
+
+void DebugSections::load_sections(const ElfImage& image, size_t threads, Diagnostics& diagnostics) {
+  path_ = image.path();
+  const std::span<const std::string_view> names =
+      is_split_ ? std::span(kSplitSections) : std::span<const std::string_view>(kSections);
+  std::vector<Result<SectionData>> loaded(names.size());
+  parallel_for(loaded.size(), threads, [&](size_t i) {
+    loaded[i] = is_split_ ? whole_section(image, names[i]) : image.section_data(names[i]);
+  });
+  for (size_t i = 0; i < loaded.size(); ++i) {
+    if (!loaded[i]) {
+      diagnostics.add("damaged_debug_info", loaded[i].error().message);
+    } else if (!loaded[i]->bytes.empty()) {
+      sections_.emplace(names[i].substr(1), *std::move(loaded[i]));
+    }
+  }
+  drop_lies(diagnostics);
+}
+
+void DebugSections::drop_lies(Diagnostics& diagnostics) {
+  for (const char* units : {"debug_info", "debug_types", "debug_info.dwo", "debug_types.dwo"}) {
+    if (has_sane_unit_count(get(units))) continue;
+    diagnostics.add("damaged_debug_info", fmt::format("{}: .{}: more than {} units", path_, units, kMaxUnits));
+    sections_.clear();
+  }
+  for (const char* index : {"debug_cu_index", "debug_tu_index"}) {
+    if (get(index).empty() || is_sane_index(get(index))) continue;
+    diagnostics.add("damaged_debug_info",
+                    fmt::format("{}: .{}: the numbers of buckets and rows contradict", path_, index));
+    sections_.clear();  // without it, every unit would be read with another's strings
+  }
+}
+
+uint64_t DebugSections::unit_bytes() const {
+  return is_split_ ? get("debug_info.dwo").size() + get("debug_types.dwo").size()
+                   : get("debug_info").size() + get("debug_types").size();
+}
+
+const llvm::DWARFUnitVector& DebugSections::units(llvm::DWARFContext& context) const {
+  return is_split_ ? context.getDWOUnitsVector() : context.getNormalUnitsVector();
 }
 
 Bytes DebugSections::get(std::string_view name_without_dot) const {
@@ -135,7 +216,8 @@ std::optional<Die> Die::reference(dw::Attribute attribute) const {
   if (is_relative(value->getForm())) {
     offset += unit_->getOffset();
   } else if (value->getForm() == dw::DW_FORM_ref_addr) {
-    unit = unit_->getContext().getNormalUnitsVector().getUnitForOffset(offset);
+    llvm::DWARFContext& context = unit_->getContext();
+    unit = (unit_->isDWOUnit() ? context.getDWOUnitsVector() : context.getNormalUnitsVector()).getUnitForOffset(offset);
   } else {
     return std::nullopt;
   }
@@ -149,9 +231,9 @@ EntryKey key_of(const llvm::DWARFUnit& unit, uint64_t offset) {
   return unit.isTypeUnit() && unit.getVersion() < 5 ? offset | kInTypesSection : offset;
 }
 
-SignatureMap read_signatures(llvm::DWARFContext& context) {
+SignatureMap read_signatures(const llvm::DWARFUnitVector& units) {
   SignatureMap signatures;
-  for (const auto& unit : context.getNormalUnitsVector()) {
+  for (const auto& unit : units) {
     if (!unit->isTypeUnit()) continue;
     const auto& type_unit = static_cast<const llvm::DWARFTypeUnit&>(*unit);
     signatures.try_emplace(type_unit.getTypeHash(), key_of(*unit, unit->getOffset() + type_unit.getTypeOffset()));
@@ -181,13 +263,10 @@ std::optional<uint64_t> Die::sibling() const {
   return offset;
 }
 
-bool open_unit(llvm::DWARFUnit& unit, Die& unit_die, bool& is_skeleton) {
-  is_skeleton = false;
+bool open_unit(llvm::DWARFUnit& unit, Die& unit_die) {
   if (!unit.getUnitDIE(/*ExtractUnitDIEOnly=*/true).isValid()) return false;
   uint64_t offset = unit.getOffset() + unit.getHeaderSize();
-  if (!unit_die.read(unit, offset) || unit_die.tag() == dw::DW_TAG_null) return false;
-  is_skeleton = unit_die.tag() == dw::DW_TAG_skeleton_unit || unit_die.find(dw::DW_AT_GNU_dwo_name).has_value();
-  return !is_skeleton;
+  return unit_die.read(unit, offset) && unit_die.tag() != dw::DW_TAG_null;
 }
 
 std::optional<uint64_t> leave_damaged_scopes(llvm::DWARFUnit& unit, std::vector<uint64_t>& scopes, uint64_t offset) {

@@ -13,6 +13,7 @@
 #include <llvm/DebugInfo/DWARF/DWARFDebugInfoEntry.h>
 #include <llvm/DebugInfo/DWARF/DWARFDie.h>
 #include <llvm/DebugInfo/DWARF/DWARFFormValue.h>
+#include <llvm/DebugInfo/DWARF/DWARFObject.h>
 #include <llvm/DebugInfo/DWARF/DWARFTypeUnit.h>
 #include <llvm/DebugInfo/DWARF/DWARFUnit.h>
 
@@ -38,15 +39,26 @@ class DebugSections {
   // that cannot be read are counted as "damaged_debug_info"; dwz's shared files are "dwz_debug_info".
   static DebugSections load(const Module& module, size_t threads, Diagnostics& diagnostics);
 
-  bool empty() const { return get("debug_info").empty(); }
+  // The .debug_*.dwo sections of a .dwo or .dwp file, and with them the .debug_addr of the file it was split from.
+  static DebugSections load_split(const ElfImage& image, const DebugSections& origin, size_t threads,
+                                  Diagnostics& diagnostics);
+
+  bool empty() const { return get(is_split_ ? "debug_info.dwo" : "debug_info").empty(); }
+  bool is_split() const { return is_split_; }
+  uint64_t unit_bytes() const;  // of all units, and with them the effort to read them
   Bytes get(std::string_view name_without_dot) const;
   const std::string& path() const { return path_; }  // of the file, for messages
 
   // A new context over the sections; this object outlives it. What LLVM warns of is counted in `damage`.
   std::unique_ptr<llvm::DWARFContext> make_context(uint64_t& damage) const;
+  const llvm::DWARFUnitVector& units(llvm::DWARFContext& context) const;
 
  private:
+  void load_sections(const ElfImage& image, size_t threads, Diagnostics& diagnostics);
+  void drop_lies(Diagnostics& diagnostics);
+
   std::string path_;
+  bool is_split_ = false;
   std::map<std::string, SectionData, std::less<>> sections_;
 };
 
@@ -58,7 +70,7 @@ EntryKey key_of(const llvm::DWARFUnit& unit, uint64_t offset);
 
 // Type units are referred to by a hash of the type: signature → the type's entry.
 using SignatureMap = std::unordered_map<uint64_t, EntryKey>;
-SignatureMap read_signatures(llvm::DWARFContext& context);
+SignatureMap read_signatures(const llvm::DWARFUnitVector& units);
 
 // One debugging information entry, decoded where it stands. Holds no tree.
 class Die {
@@ -90,9 +102,8 @@ class Die {
   uint64_t end_ = 0;
 };
 
-// Reads the unit's own entry and with it the bases of its string and address tables. False for units that hold nothing
-// that can be read: damaged ones, and skeletons whose entries are in a .dwo file (then `is_skeleton` is set).
-bool open_unit(llvm::DWARFUnit& unit, Die& unit_die, bool& is_skeleton);
+// Reads the unit's own entry and with it the bases of its string and address tables. False when it cannot be read.
+bool open_unit(llvm::DWARFUnit& unit, Die& unit_die);
 
 constexpr size_t kMaxEntryDepth = 4096;
 

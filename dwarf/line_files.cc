@@ -124,6 +124,10 @@ std::vector<Entry> read_table(const DebugSections& sections, LineReader& reader)
 
 }  // namespace
 
+LineTable LineTable::of(const DebugSections& sections, const Die& unit_die) {
+  return {&sections, unit_die.number(dw::DW_AT_stmt_list), unit_die.string(dw::DW_AT_comp_dir)};
+}
+
 LineFiles::LineFiles(const DebugSections& sections, uint64_t offset, std::string_view compilation_directory)
     : compilation_directory_(compilation_directory) {
   LineReader reader(sections.get("debug_line"));

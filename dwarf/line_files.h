@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,15 @@
 #include "dwarf/debug_info.h"
 
 namespace heapwalk {
+
+// Where a unit's line table is: of a split unit, in the file that it was split from.
+struct LineTable {
+  const DebugSections* sections = nullptr;
+  std::optional<uint64_t> offset = std::nullopt;  // in .debug_line
+  std::string_view compilation_directory = {};
+
+  static LineTable of(const DebugSections& sections, const Die& unit_die);
+};
 
 class LineFiles {
  public:

@@ -3,175 +3,217 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
-#include <iterator>
+#include <filesystem>
 #include <memory>
+#include <unordered_set>
 #include <vector>
 
 #include "dump/base/parallel.h"
-#include "dwarf/debug_info.h"
-#include "dwarf/entry_names.h"
+#include "dwarf/split_units.h"
 #include "dwarf/type_joiner.h"
-#include "dwarf/unit_types.h"
-#include "dwarf/unit_variables.h"
+#include "dwarf/unit_reader.h"
 
 namespace heapwalk {
 namespace {
 
-namespace dw = llvm::dwarf;
+constexpr uint64_t kBatchBytes = 16 << 20;  // of .debug_info or of .dwo files; what is kept of it is about as large
+constexpr size_t kMaxFilesInBatch = 256;
 
-constexpr uint64_t kBatchBytes = 16 << 20;  // of .debug_info; what is kept of it is about as large
-constexpr uint64_t kBytesPerWorker = 1 << 20;
-
-struct UnitContent {
-  UnitTypes types;
-  std::vector<FoundVariable> variables;
-  bool is_skeleton = false;
+// A .dwo file of a batch, read.
+struct SplitContent {
+  std::shared_ptr<const ElfImage> image;
+  std::unique_ptr<DebugSections> sections;
+  std::unique_ptr<UnitReader> reader;  // null when no file is the right one
+  std::vector<UnitContent> units;
+  Diagnostics losses;
+  std::string refused;  // the first file that is not the right one
+  SplitLosses::Reason reason = SplitLosses::missing;
 };
 
 class DebugInfoReader {
  public:
-  DebugInfoReader(const Module& module, const DebugSections& sections, size_t threads, TypeTableBuilder& types);
-  std::vector<Variable> read();
-  void report(Diagnostics& diagnostics) const;
+  DebugInfoReader(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics)
+      : module_(module), threads_(threads), types_(types), diagnostics_(diagnostics) {}
+
+  void read_whole(const UnitReader& reader);  // a file of many units
+  void read_split(const DebugSections& origin, const CoreOptions& options);
+  void report(const DebugSections& origin) const;
+  std::vector<Variable> variables() && { return std::move(variables_); }
 
  private:
-  llvm::DWARFUnit& unit(size_t worker, size_t i) const {
-    return *contexts_[worker]->getNormalUnitsVector()[static_cast<unsigned>(i)];
-  }
-  size_t end_of_batch(size_t begin) const;
-  std::vector<UnitContent> read_batch(size_t begin, size_t end) const;
-  UnitContent read_unit(llvm::DWARFUnit& unit) const;
-  std::optional<UnitTypes> read_types_at(EntryKey key) const;
+  TypeJoiner joiner_of(const UnitReader& reader) const;
+  void join(std::vector<UnitContent> units, TypeJoiner& joiner);
+  void report_damage(const UnitReader& reader) const;
+  void read_package(const DebugSections& origin, const CoreOptions& options);
+  void read_files(std::span<const SplitFile> files, const DebugSections& origin);
+  SplitContent read_file(const SplitFile& file, const DebugSections& origin) const;
+  void account(const SplitFile& file, const SplitContent& content);
 
   const Module& module_;
-  const DebugSections& sections_;
   size_t threads_;
   TypeTableBuilder& types_;
-  std::vector<uint64_t> warnings_;  // of LLVM, by worker
-  std::vector<std::unique_ptr<llvm::DWARFContext>> contexts_;
-  size_t unit_count_ = 0;
-  std::vector<EntryKey> begins_;  // of the units
-  SignatureMap signatures_;
+  Diagnostics& diagnostics_;
+  std::vector<Variable> variables_;
+  std::vector<Skeleton> skeletons_;
+  std::unordered_set<uint64_t> found_;  // ids of the split units that were read
+  SplitLosses split_losses_;
   uint64_t damage_ = 0;
-  uint64_t skeletons_ = 0;
 };
 
-// Every worker has a context of its own, and the units of all contexts are numbered alike.
-DebugInfoReader::DebugInfoReader(const Module& module, const DebugSections& sections, size_t threads,
-                                 TypeTableBuilder& types)
-    : module_(module), sections_(sections), threads_(threads), types_(types) {
-  const size_t workers =
-      std::clamp<size_t>(sections.get("debug_info").size() / kBytesPerWorker, 1, std::max<size_t>(threads, 1));
-  warnings_.resize(workers);
-  contexts_.resize(workers);
-  parallel_for(workers, threads, [&](size_t i) {
-    contexts_[i] = sections.make_context(warnings_[i]);
-    contexts_[i]->getNormalUnitsVector();
-  });
-  unit_count_ = contexts_[0]->getNormalUnitsVector().size();
-  begins_.resize(unit_count_);
-  for (size_t i = 0; i < unit_count_; ++i) begins_[i] = key_of(unit(0, i), unit(0, i).getOffset());
-  signatures_ = read_signatures(*contexts_[0]);
+TypeJoiner DebugInfoReader::joiner_of(const UnitReader& reader) const {
+  return {types_, [&reader](EntryKey key) { return reader.read_types_at(key); }, 2 * reader.sections().unit_bytes()};
 }
 
-std::vector<Variable> DebugInfoReader::read() {
-  const uint64_t all_bytes = sections_.get("debug_info").size() + sections_.get("debug_types").size();
-  TypeJoiner joiner(types_, [this](EntryKey key) { return read_types_at(key); }, 2 * all_bytes);
-  std::vector<Variable> variables;
-  for (size_t begin = 0, end = 0; begin < unit_count_; begin = end) {
-    end = end_of_batch(begin);
-    std::vector<UnitContent> batch = read_batch(begin, end);
-    for (UnitContent& content : batch) joiner.add(std::move(content.types));
-    joiner.add_definitions();
-    for (UnitContent& content : batch) {
-      skeletons_ += content.is_skeleton ? 1 : 0;
-      for (auto& [variable, type] : content.variables) {
-        variable.type = joiner.resolve(type);
-        if (variable.size_bytes == 0) variable.size_bytes = types_.table().size_bytes(variable.type);
-        variables.push_back(std::move(variable));
-      }
+void DebugInfoReader::read_whole(const UnitReader& reader) {
+  TypeJoiner joiner = joiner_of(reader);
+  for (size_t begin = 0, end = 0; begin < reader.count(); begin = end) {
+    for (uint64_t bytes = 0; end < reader.count() && bytes < kBatchBytes; ++end) bytes += reader.size_bytes(end);
+    join(reader.read(begin, end), joiner);
+  }
+  damage_ += joiner.damage();
+  report_damage(reader);
+}
+
+void DebugInfoReader::join(std::vector<UnitContent> units, TypeJoiner& joiner) {
+  for (UnitContent& content : units) joiner.add(std::move(content.types));
+  joiner.add_definitions();
+  for (UnitContent& content : units) {
+    if (content.skeleton) skeletons_.push_back(*content.skeleton);
+    if (content.split_id) found_.insert(*content.split_id);
+    for (auto& [variable, type] : content.variables) {
+      variable.type = joiner.resolve(type);
+      if (variable.size_bytes == 0) variable.size_bytes = types_.table().size_bytes(variable.type);
+      variables_.push_back(std::move(variable));
     }
-    joiner.fill_queued();
-    joiner.drop_batch();
   }
-  damage_ = joiner.damage();
-  return variables;
+  joiner.fill_queued();
+  joiner.drop_batch();
 }
 
-size_t DebugInfoReader::end_of_batch(size_t begin) const {
-  uint64_t bytes = 0;
-  size_t end = begin;
-  while (end < unit_count_ && bytes < kBatchBytes) {
-    const llvm::DWARFUnit& next = unit(0, end++);
-    bytes += next.getNextUnitOffset() - next.getOffset();
+// How often LLVM complains depends on how many contexts looked: that it did is all that counts.
+void DebugInfoReader::report_damage(const UnitReader& reader) const {
+  if (!reader.is_damaged()) return;
+  diagnostics_.add("damaged_debug_info",
+                   fmt::format("{}: part of the debug info cannot be read, its variables have no names, its types are "
+                               "unknown",
+                               reader.sections().path()));
+}
+
+void DebugInfoReader::read_split(const DebugSections& origin, const CoreOptions& options) {
+  if (skeletons_.empty()) return;
+  read_package(origin, options);
+  std::erase_if(skeletons_, [&](const Skeleton& skeleton) { return found_.contains(skeleton.id); });
+  read_files(split_files(skeletons_, origin, options), origin);
+}
+
+void DebugInfoReader::read_package(const DebugSections& origin, const CoreOptions& options) {
+  auto image = find_package(module_, options, diagnostics_);
+  if (image == nullptr) return;
+  DebugSections sections = DebugSections::load_split(*image, origin, threads_, diagnostics_);
+  const UnitReader reader(module_, sections, types_, threads_, skeletons_);
+  read_whole(reader);
+  if (found_.empty()) {
+    diagnostics_.add("debug_file_mismatch",
+                     fmt::format("{}: none of its units belongs to {}", image->path(), origin.path()));
   }
-  return end;
 }
 
-std::vector<UnitContent> DebugInfoReader::read_batch(size_t begin, size_t end) const {
-  std::vector<UnitContent> batch(end - begin);
-  std::atomic<size_t> next = begin;
-  parallel_for(contexts_.size(), threads_, [&](size_t worker) {
-    for (size_t i = next++; i < end; i = next++) batch[i - begin] = read_unit(unit(worker, i));
-  });
-  return batch;
+// The size of the first file that is there: what a batch of them takes, before they are opened.
+uint64_t size_of(const SplitFile& file) {
+  for (const std::string& path : file.paths) {
+    std::error_code error;
+    const uint64_t size_bytes = std::filesystem::file_size(path, error);
+    if (!error) return size_bytes;
+  }
+  return 0;
 }
 
-UnitContent DebugInfoReader::read_unit(llvm::DWARFUnit& unit) const {
-  UnitContent content;
-  Die unit_die;
-  if (!open_unit(unit, unit_die, content.is_skeleton)) return content;
-  const bool skips_bodies = is_c_family(unit_die.number(dw::DW_AT_language).value_or(0));
-  TypeCollector types(types_, signatures_, unit_die);
-  VariableCollector variables(module_, sections_, signatures_, unit_die);
-  const bool is_whole = walk_entries(unit_die, [&](const Die& die, const std::vector<uint64_t>& scopes) {
-    if (die.tag() == dw::DW_TAG_variable) variables.visit(die, scopes);
-    return types.visit(die, scopes) && skips_bodies;
-  });
-  content.types = std::move(types).finish();
-  content.types.damage += is_whole ? 0 : 1;
-  content.variables = std::move(variables).finish();
+void DebugInfoReader::read_files(std::span<const SplitFile> files, const DebugSections& origin) {
+  for (size_t begin = 0, end = 0; begin < files.size(); begin = end) {
+    for (uint64_t bytes = 0; end < files.size() && end - begin < kMaxFilesInBatch && bytes < kBatchBytes; ++end) {
+      bytes += size_of(files[end]);
+    }
+    std::vector<SplitContent> batch(end - begin);
+    parallel_for(batch.size(), threads_, [&](size_t i) { batch[i] = read_file(files[begin + i], origin); });
+    for (size_t i = 0; i < batch.size(); ++i) {
+      SplitContent& content = batch[i];
+      diagnostics_.merge(content.losses);
+      if (content.reader != nullptr) {
+        TypeJoiner joiner = joiner_of(*content.reader);
+        join(std::move(content.units), joiner);
+        damage_ += joiner.damage();
+        report_damage(*content.reader);
+      }
+      account(files[begin + i], content);
+      content = {};
+    }
+  }
+}
+
+// The first file at hand that has one of the skeletons' units.
+SplitContent DebugInfoReader::read_file(const SplitFile& file, const DebugSections& origin) const {
+  SplitContent content;
+  auto refuse = [&](const std::string& path, SplitLosses::Reason reason) {
+    if (!content.refused.empty()) return;
+    content.refused = path;
+    content.reason = reason;
+  };
+  for (const std::string& path : file.paths) {
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(path, ignored)) continue;
+    auto image = ElfImage::open(path);
+    if (!image) {
+      refuse(path, SplitLosses::damaged);
+      continue;
+    }
+    auto sections = std::make_unique<DebugSections>(DebugSections::load_split(**image, origin, 1, content.losses));
+    auto reader = std::make_unique<UnitReader>(module_, *sections, types_, 1, file.skeletons);
+    std::vector<UnitContent> units = reader->read(0, reader->count());
+    if (std::ranges::any_of(units, [](const UnitContent& unit) { return unit.split_id.has_value(); })) {
+      content.image = *std::move(image);
+      content.sections = std::move(sections);
+      content.reader = std::move(reader);
+      content.units = std::move(units);
+      break;
+    }
+    refuse(path, sections->empty() || reader->is_damaged() ? SplitLosses::damaged : SplitLosses::other_build);
+  }
   return content;
 }
 
-std::optional<UnitTypes> DebugInfoReader::read_types_at(EntryKey key) const {
-  auto after = std::ranges::upper_bound(begins_, key);
-  if (after == begins_.begin()) return std::nullopt;
-  UnitContent content = read_unit(unit(0, after - begins_.begin() - 1));
-  if (key >= content.types.end) return std::nullopt;
-  return std::move(content.types);
+// Says which of the file's skeletons have no unit.
+void DebugInfoReader::account(const SplitFile& file, const SplitContent& content) {
+  const auto lost = static_cast<uint64_t>(
+      std::ranges::count_if(file.skeletons, [&](const Skeleton& skeleton) { return !found_.contains(skeleton.id); }));
+  if (content.reader != nullptr) {
+    split_losses_.add(SplitLosses::other_build, content.reader->sections().path(), lost);
+  } else if (!content.refused.empty()) {
+    split_losses_.add(content.reason, content.refused, lost);
+  } else {
+    split_losses_.add(SplitLosses::missing, std::string(file.skeletons.front().dwo_name), lost);
+  }
 }
 
-void DebugInfoReader::report(Diagnostics& diagnostics) const {
-  // How often LLVM complains depends on how many contexts looked: that it did is all that counts.
-  if (std::ranges::any_of(warnings_, [](uint64_t count) { return count > 0; })) {
-    diagnostics.add("damaged_debug_info",
-                    fmt::format("{}: part of the debug info cannot be read, its variables have no names, its types are "
-                                "unknown",
-                                sections_.path()));
-  }
+void DebugInfoReader::report(const DebugSections& origin) const {
   if (damage_ > 0) {
-    diagnostics.add(
-        "damaged_debug_info",
-        fmt::format("{}: types, fields or references in the debug info that make no sense", sections_.path()), damage_);
+    diagnostics_.add("damaged_debug_info",
+                     fmt::format("{}: types, fields or references in the debug info that make no sense", origin.path()),
+                     damage_);
   }
-  if (skeletons_ > 0) {
-    diagnostics.add("split_debug_info",
-                    fmt::format("{}: units whose debug info is in .dwo files, which are not read", sections_.path()),
-                    skeletons_);
-  }
+  split_losses_.report(origin.path(), diagnostics_);
 }
 
 }  // namespace
 
-VariableTable read_debug_info(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics) {
-  DebugSections sections = DebugSections::load(module, threads, diagnostics);
+VariableTable read_debug_info(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics,
+                              const CoreOptions& options) {
+  const DebugSections sections = DebugSections::load(module, threads, diagnostics);
   if (sections.empty()) return {};
-  DebugInfoReader reader(module, sections, threads, types);
-  std::vector<Variable> variables = reader.read();
-  reader.report(diagnostics);
-  return VariableTable(std::move(variables));
+  DebugInfoReader reader(module, threads, types, diagnostics);
+  reader.read_whole(UnitReader(module, sections, types, threads));
+  reader.read_split(sections, options);
+  reader.report(sections);
+  return VariableTable(std::move(reader).variables());
 }
 
 }  // namespace heapwalk

@@ -5,11 +5,13 @@
 //        └──────────────── the next batch knows what this one defined ◄────────────────────────────────┘
 //
 // A batch is bounded in bytes, not by threads, so memory stays small and the outcome is the same for any number of threads.
+// Split units (dwarf/split_units.h) come after the module's own: those of its package, then .dwo files, in batches likewise.
 #pragma once
 
 #include <cstddef>
 
 #include "dump/base/diagnostics.h"
+#include "dump/core_options.h"
 #include "dump/module.h"
 #include "dwarf/type_table.h"
 #include "dwarf/variables.h"
@@ -17,7 +19,9 @@
 namespace heapwalk {
 
 // Adds the module's types to `types` and returns its variables, with types. Empty when the module has no debug info. Damage
-// is a diagnostic ("damaged_debug_info"); everything else is still read.
-VariableTable read_debug_info(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics);
+// is a diagnostic ("damaged_debug_info"), and so are .dwo files that are missing ("split_debug_info") or of another build
+// ("debug_file_mismatch"); everything else is still read. `options` say where files are looked for.
+VariableTable read_debug_info(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics,
+                              const CoreOptions& options = {});
 
 }  // namespace heapwalk

@@ -30,9 +30,9 @@ std::optional<uint64_t> read_address_index(llvm::DWARFUnit& unit, ByteReader& re
 
 }  // namespace
 
-VariableCollector::VariableCollector(const Module& module, const DebugSections& sections,
-                                     const SignatureMap& signatures, const Die& unit_die)
-    : module_(module), sections_(sections), signatures_(signatures), unit_(unit_die.unit()), unit_die_(unit_die) {}
+VariableCollector::VariableCollector(const Module& module, const LineTable& lines, const SignatureMap& signatures,
+                                     const Die& unit_die)
+    : module_(module), lines_(lines), signatures_(signatures), unit_(unit_die.unit()), unit_die_(unit_die) {}
 
 // The place that a location expression fixes without registers or memory; nullopt for all others.
 std::optional<VariableCollector::Place> VariableCollector::read_place(llvm::DWARFUnit& unit, Bytes expression) {
@@ -69,6 +69,13 @@ std::optional<VariableCollector::Place> VariableCollector::read_place(llvm::DWAR
   return is_tls && reader.remaining() == 0 ? std::optional(Place{*value, true}) : std::nullopt;
 }
 
+// GCC puts the link address of a thread-local's initial value into .debug_addr, where the offset in the block should be.
+VariableCollector::Place VariableCollector::offset_in_block(const Place& place) const {
+  if (!module_.tls || place.link_address < module_.tls->size_bytes) return place;
+  const uint64_t offset = place.link_address - module_.tls->link_address;
+  return offset < module_.tls->size_bytes ? Place{offset, true} : place;
+}
+
 bool VariableCollector::is_in_module(const Place& place) const {
   if (place.tls) return module_.tls && place.link_address < module_.tls->size_bytes;
   // A variable that the linker dropped has the address 0 or a tombstone.
@@ -89,6 +96,7 @@ void VariableCollector::visit(const Die& die, const Scopes& scopes) {
   auto block = location ? location->getAsBlock() : std::nullopt;
   if (!block || block->empty()) return;
   auto place = read_place(unit_, Bytes(reinterpret_cast<const std::byte*>(block->data()), block->size()));
+  if (place && place->tls) place = offset_in_block(*place);
   if (!place || !is_in_module(*place)) return;
 
   CompletedEntry completed = complete(die);
@@ -162,9 +170,8 @@ VariableCollector::Scope VariableCollector::scope_of(const Scopes& scopes) {
 std::string VariableCollector::source_text(const CompletedEntry& completed) {
   if (completed.file_unit != &unit_ || completed.line == 0) return "";
   if (!files_) {
-    auto table = unit_die_.number(dw::DW_AT_stmt_list);
-    if (!table) return "";
-    files_.emplace(sections_, *table, unit_die_.string(dw::DW_AT_comp_dir));
+    if (!lines_.offset) return "";
+    files_.emplace(*lines_.sections, *lines_.offset, lines_.compilation_directory);
   }
   std::string path = files_->path(completed.file);
   return path.empty() ? "" : fmt::format("{}:{}", path, completed.line);

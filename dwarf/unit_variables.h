@@ -35,8 +35,7 @@ class VariableCollector {
  public:
   using Scopes = std::vector<uint64_t>;  // offsets of the entries around the current one, the unit's own first
 
-  VariableCollector(const Module& module, const DebugSections& sections, const SignatureMap& signatures,
-                    const Die& unit_die);
+  VariableCollector(const Module& module, const LineTable& lines, const SignatureMap& signatures, const Die& unit_die);
 
   void visit(const Die& variable, const Scopes& scopes);
   std::vector<FoundVariable> finish() &&;
@@ -53,6 +52,7 @@ class VariableCollector {
   };
 
   static std::optional<Place> read_place(llvm::DWARFUnit& unit, Bytes expression);
+  Place offset_in_block(const Place& place) const;
   bool is_in_module(const Place& place) const;
   Scope scope_of(const Scopes& scopes);
   std::string name_variable(const CompletedEntry& completed, const Symbol* symbol, const Scopes& scopes);
@@ -61,7 +61,7 @@ class VariableCollector {
   void complete_names();
 
   const Module& module_;
-  const DebugSections& sections_;
+  LineTable lines_;
   const SignatureMap& signatures_;
   llvm::DWARFUnit& unit_;
   Die unit_die_;

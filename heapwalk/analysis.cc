@@ -123,8 +123,9 @@ Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& op
   clock.start("roots");  // the places outside the heap that refer into it; from here on no new root appears
   const std::vector<AddressRange> heap = heap_ranges(analysis.decoders);
   TypeTableBuilder types;
-  analysis.roots = find_roots({analysis.dump.get(), &analysis.objects, heap, &analysis.private_memory, threads, &types},
-                              analysis.diagnostics);
+  analysis.roots = find_roots(
+      {analysis.dump.get(), &analysis.objects, heap, &analysis.private_memory, threads, options.core, &types},
+      analysis.diagnostics);
 
   clock.start("types");  // what the objects are; from here on no object changes its type
   analysis.types = infer_types(*analysis.dump, analysis.objects, analysis.roots, std::move(types).finish(), threads,

@@ -7,6 +7,8 @@ namespace heapwalk {
 namespace {
 
 constexpr int kSelf = ContainerRule::kSelf;
+constexpr std::string_view kLeafNode = "alloc::collections::btree::node::LeafNode";
+constexpr std::string_view kInternalNode = "alloc::collections::btree::node::InternalNode";
 
 constexpr auto kRules = std::to_array<ContainerRule>({
     {.record = "std::_Vector_base", .first = "_M_start", .end = "_M_finish", .limit = "_M_end_of_storage"},
@@ -52,6 +54,25 @@ constexpr auto kRules = std::to_array<ContainerRule>({
     {.record = "std::__weak_ptr"},
     {.record = "std::_Optional_payload_base", .engaged = "_M_engaged"},
     {.record = "std::__detail::__variant::_Variant_storage", .choice = "_M_index"},
+
+    // Rust
+    {.record = "alloc::vec::Vec", .first = "pointer", .element_argument = 0, .count = "len", .capacity = "cap"},
+    {.record = "alloc::collections::vec_deque::VecDeque", .first = "pointer", .element_argument = 0, .capacity = "cap"},
+    {.record = "alloc::boxed::Box",
+     .first = "data_ptr",
+     .count = "length",
+     .capacity = "length",
+     .object = "pointer",
+     .vtable = "vtable"},
+    {.record = "alloc::rc::Rc", .object = "pointer", .vtable = "vtable"},
+    {.record = "alloc::rc::Weak", .object = "pointer", .vtable = "vtable"},
+    {.record = "alloc::sync::Arc", .object = "pointer", .vtable = "vtable"},
+    {.record = "alloc::sync::Weak", .object = "pointer", .vtable = "vtable"},
+    {.record = "hashbrown::raw::RawTable", .first = "ctrl", .element_argument = 0, .mask = "bucket_mask"},
+    {.record = "alloc::collections::linked_list::LinkedList"},
+    {.record = "alloc::collections::btree::node::NodeRef", .small = kLeafNode, .large = kInternalNode},
+    {.record = kLeafNode, .filled = "len"},
+    {.record = kInternalNode, .small = kLeafNode, .large = kInternalNode, .filled = "len", .filled_more = 1},
 });
 
 }  // namespace
@@ -67,6 +88,7 @@ std::string_view template_name(std::string_view name) {
   for (size_t at = first; at < name.size(); ++at) {
     if (name[at] == '<') ++depth;
     // "std::_Rb_tree<…>::_Rb_tree_impl<…>" is a member of a template, not an instance of it.
+    if (name[at] == '>' && name[at - 1] == '-') continue;  // "Box<dyn Fn(u64) -> u64>"
     if (name[at] == '>' && --depth == 0) return at + 1 == name.size() ? name.substr(0, first) : name;
   }
   return name;
@@ -96,9 +118,12 @@ const ContainerRule* Containers::rule_of(TypeId record) const {
 }
 
 TypeId Containers::refine(const ContainerRule& rule, TypeId record, TypeId target) const {
+  const auto arguments = types_->arguments(record);
+  if (rule.element_argument >= 0 && static_cast<size_t>(rule.element_argument) < arguments.size()) {
+    return arguments[static_cast<size_t>(rule.element_argument)];
+  }
   if (rule.base.empty() || target == kNoType || (*types_)[target].name != rule.base) return target;
   if (rule.node_argument == kSelf) return record;
-  const auto arguments = types_->arguments(record);
   if (rule.node_argument < 0 || static_cast<size_t>(rule.node_argument) >= arguments.size()) return target;
   const auto number = static_cast<uint64_t>(&rule - kRules.data());
   auto at = nodes_.find(number << 32 | index(arguments[static_cast<size_t>(rule.node_argument)]));
@@ -110,6 +135,14 @@ TypeId Containers::refine(const ContainerRule& rule, TypeId record, TypeId targe
     if ((*types_)[node].name.ends_with(keeps_hash ? "true>" : "false>")) return node;
   }
   return target;
+}
+
+TypeId Containers::large_of(const ContainerRule& rule, TypeId target) const {
+  if (rule.small.empty() || target == kNoType) return kNoType;
+  const std::string_view name = (*types_)[target].name;
+  if (template_name(name) != rule.small) return kNoType;
+  const auto found = types_->find(std::string(rule.large) + std::string(name.substr(rule.small.size())));
+  return found.value_or(kNoType);
 }
 
 TypeId Containers::storage(const ContainerRule& rule, TypeId record, std::string_view member) const {

@@ -7,7 +7,13 @@
 // A container is a row of data: the name of its template, and which of its template arguments fills which hole. Members
 // are looked for by name, never by a library's version. Where a rule names a template that the debug info does not have,
 // nothing is refined and the plain types stand.
-// Sources: libstdc++ bits/stl_tree.h, stl_list.h, hashtable_policy.h, forward_list.h, shared_ptr_base.h, stl_vector.h (12.2).
+//
+//     alloc::vec::Vec<T, A> { buf: RawVec { … ptr: *u8, cap }, len }             really *T, of which len are in use
+//     hashbrown::raw::RawTable<T, A> { ctrl: *u8, bucket_mask, … }                T T T T│ctrl bytes: the buckets end at ctrl
+//     Box<dyn Shape> { pointer: *dyn Shape, vtable }                              what the vtable says
+//     NodeRef<…> { node: *LeafNode<K, V>, height }                                or *InternalNode<K, V>, 12 edges larger
+// Sources: libstdc++ bits/stl_tree.h, stl_list.h, hashtable_policy.h, forward_list.h, shared_ptr_base.h, stl_vector.h (12.2);
+// Rust's library/alloc (vec, raw_vec, rc, sync, boxed, collections/btree/node.rs) and hashbrown's raw/mod.rs (1.95).
 #pragma once
 
 #include <cstdint>
@@ -25,18 +31,28 @@ struct ContainerRule {
   static constexpr int kNone = -1;
   static constexpr int kSelf = -2;
 
-  std::string_view record;        // the template's name, up to the "<"
-  std::string_view base = {};     // pointers to this record …
-  std::string_view node = {};     // … lead to this template of …
-  int node_argument = kNone;      // … this argument; kSelf: to the record itself
-  std::string_view storage = {};  // this member's bytes …
-  int storage_argument = kNone;   // … hold a value of this argument
-  std::string_view first = {};    // this member points to the elements in use …
-  std::string_view end = {};      // … that end where this one points to …
-  std::string_view limit = {};    // … in room that ends where this one points to
-  std::string_view length = {};   // instead of the end: their number, a NUL following
-  std::string_view engaged = {};  // this member is not zero when the bytes beside it hold a value …
-  std::string_view choice = {};   // … or numbers the alternative that they hold
+  std::string_view record;         // the template's name, up to the "<"
+  std::string_view base = {};      // pointers to this record …
+  std::string_view node = {};      // … lead to this template of …
+  int node_argument = kNone;       // … this argument; kSelf: to the record itself
+  std::string_view storage = {};   // this member's bytes …
+  int storage_argument = kNone;    // … hold a value of this argument
+  std::string_view first = {};     // this member points to the elements in use …
+  std::string_view end = {};       // … that end where this one points to …
+  std::string_view limit = {};     // … in room that ends where this one points to
+  std::string_view length = {};    // instead of the end: their number, a NUL following
+  std::string_view engaged = {};   // this member is not zero when the bytes beside it hold a value …
+  std::string_view choice = {};    // … or numbers the alternative that they hold
+  int element_argument = kNone;    // pointers inside, whatever their type, lead to values of this argument
+  std::string_view count = {};     // the number of elements in use …
+  std::string_view capacity = {};  // … and how many there is room for
+  std::string_view mask = {};      // one less than the number of buckets, which end where `first` points to
+  std::string_view object = {};    // this member points to a value of a type …
+  std::string_view vtable = {};    // … that the one beside it knows
+  std::string_view small = {};     // pointers to this template may lead …
+  std::string_view large = {};     // … to this one, which begins with it; the allocation's size tells
+  std::string_view filled = {};    // of the arrays inside, this many elements are in use …
+  uint8_t filled_more = 0;         // … or this many more
 };
 
 std::span<const ContainerRule> container_rules();
@@ -50,6 +66,8 @@ class Containers {
   const ContainerRule* rule_of(TypeId record) const;
   // What a pointer to `target` inside the container `record` really leads to; `target` itself when no rule says so.
   TypeId refine(const ContainerRule& rule, TypeId record, TypeId target) const;
+  // What a pointer to `target` leads to when the allocation is as large as that; kNoType: there is no such type.
+  TypeId large_of(const ContainerRule& rule, TypeId target) const;
   // The type of a value in a member's raw storage, kNoType when the rule does not speak of this member.
   TypeId storage(const ContainerRule& rule, TypeId record, std::string_view member) const;
   // The value in a node that covers the offset, and where it begins; nothing for the links around it.

@@ -9,7 +9,7 @@ namespace heapwalk {
 namespace {
 
 // The offset of the first word in `range` that points into `target`.
-std::optional<uint64_t> find_reference(const AddressSpace& memory, AddressRange range, AddressRange target) {
+std::optional<uint64_t> find_word(const AddressSpace& memory, AddressRange range, AddressRange target) {
   constexpr uint64_t kPiece = 1 << 20;
   for (Address at = range.begin.align_up(8); at < range.end;) {
     Bytes bytes = memory.read(at, std::min(kPiece, range.end - at));
@@ -38,9 +38,15 @@ ObjectShape shape_of(const Analysis& analysis, NodeId node, const Root* root) {
   return {.element = root->type, .layout = analysis.types->layout_of(root->type)};
 }
 
-// The name of the field through which a typed place refers to `target`; nothing when it is none of its typed pointers.
-std::optional<std::string> typed_field(const Analysis& analysis, const ObjectShape& shape, AddressRange place,
-                                       AddressRange target) {
+// How one node of a path refers to the next: by which word, and what that is called.
+struct Reference {
+  Address word;
+  std::string field;
+};
+
+// The typed pointer of a place that leads to `target`; nothing when it is none of them.
+std::optional<Reference> typed_reference(const Analysis& analysis, const ObjectShape& shape, AddressRange place,
+                                         AddressRange target) {
   if (shape.layout == nullptr || shape.layout->size_bytes == 0) return std::nullopt;
   const ObjectTypes& types = *analysis.types;
   for (Address at = place.begin + shape.header_bytes; at < place.end; at = at + shape.layout->size_bytes) {
@@ -48,27 +54,28 @@ std::optional<std::string> typed_field(const Analysis& analysis, const ObjectSha
       const auto word = analysis.dump->memory.read_pointer(at + slot.offset_bytes);
       if (!word || !target.contains(*word) || !place.contains(at + slot.offset_bytes)) continue;
       std::string name = field_name(types.table(), types.containers(), shape.element, slot.offset_bytes);
-      if (!shape.is_array) return name;
-      return name.empty() || name.starts_with('[') ? "[…]" + name : "[…]." + name;
+      if (shape.is_array) name = name.empty() || name.starts_with('[') ? "[…]" + name : "[…]." + name;
+      return Reference{at + slot.offset_bytes, std::move(name)};
     }
     if (!shape.is_array) break;
   }
   return std::nullopt;
 }
 
-// Where `from` refers to `to`: a field's name, else "+0x18"; empty when `from` holds the value itself (a register, a
-// pointer variable).
-std::string reference_field(const Analysis& analysis, NodeId from, NodeId to) {
+// Where `from` refers to `to`: a field's name, else "+0x18"; without a name when `from` holds the value itself (a
+// register, a pointer variable).
+Reference find_reference(const Analysis& analysis, NodeId from, NodeId to) {
   if (!analysis.graph.is_object(to)) return {};
   const Root* root = root_of(analysis, from);
   if (root == nullptr && !analysis.graph.is_object(from)) return {};
   const AddressRange place = root != nullptr ? root->location : object_range(analysis, from);
   const AddressRange target = object_range(analysis, to);
-  if (auto field = typed_field(analysis, shape_of(analysis, from, root), place, target)) return *field;
-  auto offset = find_reference(analysis.dump->memory, place, target);
+  if (auto reference = typed_reference(analysis, shape_of(analysis, from, root), place, target)) return *reference;
+  auto offset = find_word(analysis.dump->memory, place, target);
   if (!offset) return {};
-  if (root != nullptr && *offset == 0 && place.size_bytes() <= 8) return {};
-  return fmt::format("{}+{:#x}", root != nullptr && root->kind == RootKind::stack ? "sp" : "", *offset);
+  const Address word = place.begin + *offset;
+  if (root != nullptr && *offset == 0 && place.size_bytes() <= 8) return {word, {}};
+  return {word, fmt::format("{}+{:#x}", root != nullptr && root->kind == RootKind::stack ? "sp" : "", *offset)};
 }
 
 EdgeKind edge_kind(const RetentionGraph& graph, NodeId from, NodeId to) {
@@ -114,13 +121,16 @@ RootPath describe_path(const Analysis& analysis, const std::vector<NodeId>& path
     else if (root != nullptr)
       step.address = root->location.begin;
     if (i > 0) {
-      step.field = reference_field(analysis, path[i - 1], path[i]);
+      Reference reference = find_reference(analysis, path[i - 1], path[i]);
+      step.reference = reference.word;
+      step.field = std::move(reference.field);
       step.edge = edge_kind(analysis.graph, path[i - 1], path[i]);
     }
     PathStep* last = result.steps.empty() ? nullptr : &result.steps.back();
     if (i > 1 && last != nullptr && last->type == step.type && last->field == step.field && last->edge == step.edge) {
       ++last->repeat;
       last->address = step.address;  // a folded step shows where the run ends
+      last->reference = step.reference;
       last->retained_bytes = step.retained_bytes;
     } else {
       result.steps.push_back(std::move(step));

@@ -6,9 +6,12 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "dump/base/byte_reader.h"
 #include "dump/base/parallel.h"
 #include "heapwalk/analysis.h"
+#include "heapwalk/large_pages.h"
 #include "heapwalk/profile_names.h"
+#include "heapwalk/readable_names.h"
 #include "heapwalk/stack_trie.h"
 
 namespace heapwalk {
@@ -42,9 +45,10 @@ struct RootFacts {  // of a root frame
 class FrameTable {
  public:
   explicit FrameTable(const Analysis& analysis) : types_(analysis.types->type_count()) {
-    std::vector<std::string_view> names;
-    names.reserve(types_);
-    for (uint32_t type = 0; type < types_; ++type) names.push_back(analysis.types->name(type));
+    std::vector<std::string> readable;
+    readable.reserve(types_);
+    for (uint32_t type = 0; type < types_; ++type) readable.push_back(readable_type_name(analysis.types->name(type)));
+    const std::vector<std::string_view> names(readable.begin(), readable.end());
     for (std::string& name : profile_type_names(names)) type_names_.push_back(std::move(name));
     add_special("[shared]", "shared");
     add_special("[unreachable] (shared)", "unreachable");
@@ -128,15 +132,34 @@ uint32_t pack_label(uint32_t allocator, uint64_t size_bytes) {
   return allocator << 8 | size_class;
 }
 
+// Numbers below 2^24, in three bytes each: types, then places in a tree of at most 2^20 nodes. Two such tables are the
+// largest thing that is left at this point.
+class Numbers {
+ public:
+  explicit Numbers(size_t size) { assign_large(bytes_, size * 3 + 1, std::byte{0}); }
+
+  uint32_t operator[](size_t i) const { return load<uint32_t>(bytes_.data() + i * 3) & kMask; }
+  void set(size_t i, uint32_t value) {
+    bytes_[i * 3] = static_cast<std::byte>(value);
+    bytes_[i * 3 + 1] = static_cast<std::byte>(value >> 8);
+    bytes_[i * 3 + 2] = static_cast<std::byte>(value >> 16);
+  }
+  void prefetch(size_t i) const { __builtin_prefetch(bytes_.data() + i * 3); }
+
+ private:
+  static constexpr uint32_t kMask = (1U << 24) - 1;
+  std::vector<std::byte> bytes_;
+};
+
 // Builds one view. `predecessor` tells which node's stack an object's stack continues.
 class ViewBuilder {
  public:
   ViewBuilder(const Analysis& analysis, const FrameTable& frames, bool by_dominator, StackTrie& trie)
       : analysis_(analysis), frames_(frames), by_dominator_(by_dominator), trie_(trie) {}
 
-  // `place` holds the type of each object on entry, by node.
-  void build(std::vector<uint32_t> place) {
-    place_ = std::move(place);
+  // `types`: of each object, by node.
+  void build(Numbers types) {
+    place_ = std::move(types);
     first_root_ = index(root_node(analysis_.roots, 0));
     first_object_ = analysis_.graph.first_object();
     const std::vector<NodeId>& order = analysis_.reachability.order;
@@ -144,10 +167,10 @@ class ViewBuilder {
     for (size_t i = 0; i < order.size(); ++i) {
       if (i + kAhead < order.size()) {
         NodeId before = predecessor(order[i + kAhead]);
-        if (before != kNoNode) __builtin_prefetch(&place_[index(before)]);
-        __builtin_prefetch(&place_[index(order[i + kAhead])]);
+        if (before != kNoNode) place_.prefetch(index(before));
+        place_.prefetch(index(order[i + kAhead]));
       }
-      if (index(order[i]) >= first_object_) place_[index(order[i])] = find_place(order[i]);
+      if (index(order[i]) >= first_object_) place_.set(index(order[i]), find_place(order[i]));
     }
     add_values();
     trie_.finish();
@@ -191,20 +214,20 @@ class ViewBuilder {
   const FrameTable& frames_;
   bool by_dominator_;
   StackTrie& trie_;
-  std::vector<uint32_t> place_;  // by node: type, then place in the tree
+  Numbers place_{0};  // by node: type, then place in the tree
   uint32_t first_root_ = 0;
   uint32_t first_object_ = 0;
 };
 
-std::vector<uint32_t> find_types(const Analysis& analysis, size_t threads) {
-  std::vector<uint32_t> types(analysis.graph.node_count(), 0);
+Numbers find_types(const Analysis& analysis, size_t threads) {
+  Numbers types(analysis.graph.node_count());
   uint32_t count = analysis.objects.size();
   parallel_for((count + kTypesPerPiece - 1) / kTypesPerPiece, threads, [&](size_t piece) {
     auto first = static_cast<uint32_t>(piece * kTypesPerPiece);
     auto last = static_cast<uint32_t>(std::min<size_t>(count, (piece + 1) * kTypesPerPiece));
     analysis.objects.for_each(first, last, [&](ObjectId id, Address, uint64_t size, AllocationState state) {
       if (state != AllocationState::used) return;
-      types[index(analysis.graph.node_of(id))] = analysis.types->type_of(id, size).type;
+      types.set(index(analysis.graph.node_of(id)), analysis.types->type_of(id, size).type);
     });
   });
   return types;
@@ -280,7 +303,7 @@ class StackWriter {
 
 FoldedStacks::FoldedStacks(const Analysis& analysis, size_t threads) {
   auto data = std::make_unique<Data>(analysis);
-  std::vector<uint32_t> types[] = {find_types(analysis, threads), {}};
+  Numbers types[] = {find_types(analysis, threads), Numbers(0)};
   types[1] = types[0];
   parallel_for(2, threads, [&](size_t view) {
     bool by_dominator = view == 0;

@@ -15,7 +15,8 @@ namespace heapwalk {
 struct Totals {
   uint64_t used_bytes = 0, used_objects = 0;
   uint64_t reachable_bytes = 0, reachable_objects = 0;
-  uint64_t shared_bytes = 0, shared_objects = 0;                // the part of reachable that no single root alone holds
+  uint64_t shared_bytes = 0, shared_objects = 0;              // the part of reachable that no single root alone holds
+  uint64_t conservative_bytes = 0, conservative_objects = 0;  // … that no exact edges alone reach, but untyped words do
   uint64_t possibly_live_bytes = 0, possibly_live_objects = 0;  // the part of reachable that only tainted words reach
   uint64_t leaked_bytes = 0, leaked_objects = 0;
   uint64_t free_bytes = 0;  // free chunks and top
@@ -47,6 +48,7 @@ struct PathStep {
   EdgeKind edge = EdgeKind::conservative;
   uint64_t repeat = 1;  // consecutive steps of the same type and field, folded
   uint64_t retained_bytes = 0;
+  Address reference = {};  // of the word in the previous node that leads here; 0: the first step, or not known
 };
 
 struct RootPath {

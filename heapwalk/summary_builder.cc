@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <map>
 
-#include "dump/base/parallel.h"
 #include "heapwalk/accounting.h"
 #include "heapwalk/path_description.h"
 #include "heapwalk/suspects.h"
@@ -54,9 +53,12 @@ Totals sum_totals(const Analysis& analysis, const RetainedCounts& counts) {
     totals.shared_objects -= counts[root_node(analysis.roots, i)];
   }
   for (uint32_t i = analysis.graph.first_object(); i < analysis.graph.node_count(); ++i) {
-    if (analysis.reachability.stage_of(NodeId{i}) != Stage::tainted) continue;
-    totals.possibly_live_bytes += analysis.objects.size_bytes(analysis.graph.object_of(NodeId{i}));
-    totals.possibly_live_objects += 1;
+    const Stage stage = analysis.reachability.stage_of(NodeId{i});
+    if (stage != Stage::conservative && stage != Stage::tainted) continue;
+    const bool is_tainted = stage == Stage::tainted;
+    (is_tainted ? totals.possibly_live_bytes : totals.conservative_bytes) +=
+        analysis.objects.size_bytes(analysis.graph.object_of(NodeId{i}));
+    (is_tainted ? totals.possibly_live_objects : totals.conservative_objects) += 1;
   }
   return totals;
 }
@@ -127,23 +129,16 @@ void build_summary(Analysis& analysis, std::span<const StateTotals> totals, size
   Summary& summary = analysis.summary;
   summary.memory = memory_rows(*analysis.dump, analysis.decoders, analysis.roots, analysis.diagnostics);
   summary.allocators = allocator_rows(analysis.decoders, totals);
-  Diagnostics type_diagnostics;
-  parallel_for(2, threads, [&](size_t half) {  // the types know nothing of the other rows, nor these of them
-    if (half == 0) {
-      TypeSummary types = summarize_types(analysis.objects, *analysis.types, analysis.graph, analysis.reachability,
-                                          analysis.dominators, threads, type_diagnostics);
-      summary.types = std::move(types.types);
-      summary.evidence = types.evidence;
-    } else {
-      const RetainedCounts counts(analysis);
-      summary.totals = sum_totals(analysis, counts);
-      summary.roots = root_rows(analysis, counts);
-      summary.owners = owner_rows(analysis, counts);
-      summary.leaks = leak_rows(analysis, counts);
-      summary.suspects = find_suspects(analysis, counts.heads, kSuspects);
-    }
-  });
-  analysis.diagnostics.merge(type_diagnostics);
+  const RetainedCounts counts(analysis);
+  summary.totals = sum_totals(analysis, counts);
+  summary.roots = root_rows(analysis, counts);
+  summary.owners = owner_rows(analysis, counts);
+  summary.leaks = leak_rows(analysis, counts);
+  summary.suspects = find_suspects(analysis, counts.heads, kSuspects);
+  TypeSummary types = summarize_types(analysis.objects, *analysis.types, analysis.graph, analysis.reachability,
+                                      analysis.dominators, threads, analysis.diagnostics);
+  summary.types = std::move(types.types);
+  summary.evidence = types.evidence;
   summary.graph_nodes = analysis.graph.node_count();
   summary.graph_edges = analysis.graph.edge_count();
 }

@@ -1,10 +1,13 @@
 #include "heapwalk/suspects.h"
 
 #include <algorithm>
+#include <map>
+#include <unordered_map>
 
 #include "heapwalk/bytes_text.h"
 #include "heapwalk/path_description.h"
 #include "heapwalk/path_finder.h"
+#include "heapwalk/readable_names.h"
 
 namespace heapwalk {
 namespace {
@@ -14,9 +17,16 @@ constexpr double kKeepsNearlyAll = 0.8;  // a child with this share of its paren
 constexpr size_t kMaxDescent = 8;
 constexpr size_t kMaxHolders = 16;  // counted exactly up to here
 
+struct Part {  // the objects of one type among the children of a point
+  NodeId heaviest = kNoNode;
+  uint64_t count = 0;
+  uint64_t bytes = 0;  // retained by them
+};
+
 struct Candidate {
   NodeId top;            // the root or shared object
   NodeId point;          // the accumulation point below it
+  Part part = {};        // what the point holds most of
   uint64_t objects = 0;  // retained by the top
 };
 
@@ -84,7 +94,29 @@ void descend(const Analysis& analysis, std::vector<Candidate>& candidates) {
       candidates[i].point = child;
       done[i] = false;
     }
-    if (std::ranges::find(done, false) == done.end()) return;
+    if (std::ranges::find(done, false) == done.end()) break;
+  }
+}
+
+// What each point holds most of: one pass over the nodes for all.
+void find_parts(const Analysis& analysis, std::vector<Candidate>& candidates) {
+  std::vector<bool> wanted(analysis.graph.node_count());
+  std::unordered_map<uint32_t, std::map<uint32_t, Part>> parts;  // by point and type
+  for (const Candidate& candidate : candidates) wanted[index(candidate.point)] = true;
+  for (uint32_t i = analysis.graph.first_object(); i < analysis.graph.node_count(); ++i) {
+    const NodeId node{i};
+    const NodeId above = analysis.dominators.immediate_dominator(node);
+    if (above == kNoNode || !wanted[index(above)]) continue;
+    const uint64_t bytes = analysis.dominators.retained_bytes(node);
+    Part& part = parts[index(above)][analysis.types->type_of(analysis.objects, analysis.graph.object_of(node)).type];
+    if (part.count == 0 || bytes > analysis.dominators.retained_bytes(part.heaviest)) part.heaviest = node;
+    part.count += 1;
+    part.bytes += bytes;
+  }
+  for (Candidate& candidate : candidates) {
+    for (const auto& [type, part] : parts[index(candidate.point)]) {
+      if (part.bytes > candidate.part.bytes) candidate.part = part;
+    }
   }
 }
 
@@ -95,8 +127,9 @@ std::string root_text(const RootPath& path) {
 }
 
 SuspectRow describe_root(const Analysis& analysis, const Candidate& candidate) {
-  RootPath path = describe_path(analysis, shortest_path(analysis.graph, analysis.reachability, candidate.point));
-  if (candidate.point == candidate.top) path = describe_path(analysis, {candidate.top});
+  // Where the weight is spread over many, the way to the heaviest one stands for the others.
+  const NodeId example = candidate.part.count == 0 ? candidate.point : candidate.part.heaviest;
+  RootPath path = describe_path(analysis, shortest_path(analysis.graph, analysis.reachability, example));
   SuspectRow row;
   row.kind = path.root_kind;
   row.name = path.root_name;
@@ -104,6 +137,10 @@ SuspectRow describe_root(const Analysis& analysis, const Candidate& candidate) {
   row.retained_objects = candidate.objects;
   row.text =
       fmt::format("{} holds {}", root_text(path), holding_text(analysis, row.retained_bytes, row.retained_objects));
+  if (candidate.part.count > 1) {
+    row.text += fmt::format(", most of it in {} {}", count_text(candidate.part.count),
+                            readable_type_name(node_name(analysis, candidate.part.heaviest)));
+  }
   if (path.steps.size() > 1) row.type = path.steps.back().type;
   row.path = std::move(path.steps);
   return row;
@@ -125,7 +162,7 @@ SuspectRow describe_shared(const Analysis& analysis, const Candidate& candidate)
     if (i == 0) row.path = std::move(path.steps);
   }
   row.text =
-      fmt::format("an object {} shared by {}{} holders ({}{}) retains {}", row.type,
+      fmt::format("an object {} shared by {}{} holders ({}{}) retains {}", readable_type_name(row.type),
                   holders.size() == kMaxHolders ? "at least " : "", holders.size(), names,
                   holders.size() > 3 ? ", …" : "", holding_text(analysis, row.retained_bytes, row.retained_objects));
   return row;
@@ -137,10 +174,11 @@ SuspectRow describe_leak(const Analysis& analysis, const LeakRow& leak) {
   row.name = row.type = leak.type;
   row.retained_bytes = leak.bytes;
   row.retained_objects = leak.objects;
-  const std::string what = leak.roots == 0   ? std::string("memory shared by several leaks")
-                           : leak.roots == 1 ? fmt::format("one leaked {} at {:#x}", leak.type, leak.example.value)
-                                             : fmt::format("{} leaked {} (for example {:#x})", count_text(leak.roots),
-                                                           leak.type, leak.example.value);
+  const std::string what =
+      leak.roots == 0   ? std::string("memory shared by several leaks")
+      : leak.roots == 1 ? fmt::format("one leaked {} at {:#x}", readable_type_name(leak.type), leak.example.value)
+                        : fmt::format("{} leaked {} (for example {:#x})", count_text(leak.roots),
+                                      readable_type_name(leak.type), leak.example.value);
   row.text = fmt::format("{}: nothing refers to {}", what, holding_text(analysis, leak.bytes, leak.objects));
   return row;
 }
@@ -155,6 +193,7 @@ std::vector<SuspectRow> find_suspects(const Analysis& analysis, std::span<const 
     candidates.pop_back();
   count_objects(analysis, head_objects, candidates);
   descend(analysis, candidates);
+  find_parts(analysis, candidates);
   std::vector<SuspectRow> rows;
   rows.reserve(candidates.size() + limit);
   for (const Candidate& candidate : candidates)

@@ -12,6 +12,7 @@
 
 #include "dump/base/parallel.h"
 #include "heapwalk/large_pages.h"
+#include "heapwalk/trait_objects.h"
 #include "heapwalk/type_guesses.h"
 #include "heapwalk/vtables.h"
 
@@ -29,14 +30,20 @@ constexpr uint64_t kTextSample = 32;
 constexpr int kGuessRounds = 64;
 constexpr size_t kBatch = size_t{1} << 16;  // objects taken from the queue at once
 constexpr size_t kPiece = size_t{1} << 10;  // of a batch, per worker
-constexpr size_t kLookAhead = 32;           // candidates whose lookup is on its way
+constexpr size_t kLookAhead = 48;           // candidates whose lookup is on its way
+constexpr size_t kFetchAhead = 16;          // objects whose bytes are on their way
 constexpr size_t kCheckedWords = 16;        // pointers looked at before a claim is believed
 
-// malloc rounds up to 16 bytes and does not split off a remainder below 32.
+// malloc rounds up to 16 bytes and does not split off a remainder below 32; large blocks are whole pages.
 constexpr uint64_t kMaxSlackBytes = 32;
+constexpr uint64_t kLargeBlock = 64 << 10;
+constexpr uint64_t max_slack(uint64_t size_bytes) {
+  return size_bytes < kLargeBlock ? kMaxSlackBytes : kMaxSlackBytes + 4096;
+}
 
 struct Claim {
   uint32_t object = 0;
+  Address start;  // of the object
   TypeId element = kNoType;
   Strength strength = Strength::none;
   bool is_array = false;
@@ -52,9 +59,16 @@ struct Hint {  // a record lies in the object, but is not all of it
   uint64_t offset_bytes = 0;
 };
 
+struct TraitObject {  // what lies there is of the vtable's type
+  Address value;
+  Address vtable;
+  const PointerSlot* slot;
+};
+
 struct Found {  // by one worker
   std::vector<Claim> claims;
   std::vector<Hint> hints;
+  std::vector<TraitObject> trait_objects;
 };
 
 }  // namespace
@@ -68,11 +82,12 @@ class TypeInference {
     result_->table_ = std::move(types);
     result_->containers_ = std::make_unique<Containers>(result_->table_);
     result_->layouts_ = std::make_unique<TypeLayouts>(result_->table_, *result_->containers_);
+    trait_objects_ = std::make_unique<TraitObjects>(dump_, result_->table_);
   }
 
   std::unique_ptr<const ObjectTypes> run() {
     assign_large(result_->kind_of_, objects_.size(), uint16_t{0});
-    strength_.assign(objects_.size(), Strength::none);
+    strengths_.push_back(Strength::none);
     claim_by_vtables();
     claim_by_roots();
     follow_claims();
@@ -94,12 +109,22 @@ class TypeInference {
     uint64_t in_use = UINT64_MAX;
     uint64_t room = UINT64_MAX;
     uint64_t zero_at = UINT64_MAX;  // an element that has to be zero
+    uint64_t whole = UINT64_MAX;    // the allocation, elements and what the container keeps behind them
   };
   struct Candidate {
     Address value;
     const PointerSlot* slot;
     Extent extent;
     PageDirectory::Place place;
+  };
+  struct Follower {  // one worker
+    Found found;
+    std::vector<Candidate> ahead;
+    const Region* region = nullptr;
+  };
+  struct Queued {
+    uint32_t object;
+    Address start;
   };
 
   // Every object whose first word is a vtable.
@@ -109,6 +134,7 @@ class TypeInference {
     constexpr uint32_t kObjects = 1 << 18;
     struct Polymorphic {
       uint32_t object, type;
+      Address start;
     };
     std::vector<std::vector<Polymorphic>> pieces((objects_.size() + kObjects - 1) / kObjects);
     parallel_for(pieces.size(), threads_, [&](size_t piece) {
@@ -120,7 +146,7 @@ class TypeInference {
                           const std::byte* data = bytes_at(region, address, 8);
                           if (data == nullptr) return;
                           auto type = vtables.class_at(Address{load<uint64_t>(data)});
-                          if (type) pieces[piece].push_back({index(id), *type});
+                          if (type) pieces[piece].push_back({index(id), *type, address});
                         });
     });
     std::vector<TypeId> records;
@@ -136,53 +162,70 @@ class TypeInference {
         uint16_t& kind = kinds[found.type][fits ? 1 : 0];
         if (kind == 0) {
           kind = intern(vtables.classes()[found.type], {.element = fits ? records[found.type] : kNoType},
-                        TypeEvidence::runtime);
+                        TypeEvidence::runtime, Strength::runtime);
         }
-        set_kind(found.object, Strength::runtime, kind);
+        set_kind(found.object, found.start, kind);
       }
     }
   }
 
   void claim_by_roots() {
-    Found found;
+    Follower follower;
     for (const Root& root : roots_.roots) {
       if (root.type == kNoType || root.location.empty()) continue;
       const TypeLayout& layout = known_layout(root.type);
       const uint64_t size_bytes = std::min(layout.size_bytes, root.location.size_bytes());
       Bytes bytes = dump_.memory.read_exactly(root.location.begin, size_bytes);
       if (bytes.empty()) continue;
-      follow({&layout, bytes.data(), size_bytes, false}, found);
+      follow({&layout, bytes.data(), size_bytes, false}, follower);
     }
-    apply(found);
+    judge_ahead(follower);
+    apply(follower.found);
   }
 
   void follow_claims() {
-    std::vector<uint32_t> batch;
+    std::vector<Queued> batch;
+    Follower alone;  // for batches too small to share out, of which a list makes millions
     while (!queue_.empty()) {
       batch.swap(queue_);
       queue_.clear();
       for (size_t first = 0; first < batch.size(); first += kBatch) {
-        const size_t count = std::min(kBatch, batch.size() - first);
-        std::vector<Found> found((count + kPiece - 1) / kPiece);
-        parallel_for(found.size(), count > 4 * kPiece ? threads_ : 1, [&](size_t piece) {
-          const Region* region = nullptr;
-          const size_t begin = first + piece * kPiece;
-          for (size_t i = begin; i < std::min(begin + kPiece, first + count); ++i) {
-            follow_object(ObjectId{batch[i]}, region, found[piece]);
-          }
+        const auto objects = std::span(batch).subspan(first, std::min(kBatch, batch.size() - first));
+        if (objects.size() <= kPiece) {
+          follow_objects(objects, alone);
+          apply(alone.found);
+          alone.found.claims.clear();
+          alone.found.hints.clear();
+          continue;
+        }
+        std::vector<Found> found((objects.size() + kPiece - 1) / kPiece);
+        parallel_for(found.size(), threads_, [&](size_t piece) {
+          Follower follower;
+          const size_t begin = piece * kPiece;
+          follow_objects(objects.subspan(begin, std::min(kPiece, objects.size() - begin)), follower);
+          found[piece] = std::move(follower.found);
         });
         for (const Found& piece : found) apply(piece);
       }
     }
   }
 
-  void follow_object(ObjectId id, const Region*& region, Found& found) {
-    const ObjectShape shape = result_->shape_of(id);
-    if (shape.layout == nullptr || shape.layout->slots.empty()) return;
-    const uint64_t size_bytes = in_use(id);
-    const std::byte* data = bytes_at(region, objects_.address(id), size_bytes);
-    if (data == nullptr || size_bytes <= shape.header_bytes) return;
-    follow({shape.layout, data + shape.header_bytes, size_bytes - shape.header_bytes, shape.is_array}, found);
+  void follow_objects(std::span<const Queued> objects, Follower& follower) const {
+    auto fetch = [&](size_t i) {
+      if (i < objects.size()) __builtin_prefetch(bytes_at(follower.region, objects[i].start, 8));
+    };
+    for (size_t i = 0; i < kFetchAhead; ++i) fetch(i);
+    for (size_t i = 0; i < objects.size(); ++i) {
+      const Queued& queued = objects[i];
+      fetch(i + kFetchAhead);
+      const ObjectShape shape = result_->shape_of(ObjectId{queued.object});
+      if (shape.layout == nullptr || shape.layout->slots.empty()) continue;
+      const uint64_t size_bytes = in_use(ObjectId{queued.object});
+      const std::byte* data = bytes_at(follower.region, queued.start, size_bytes);
+      if (data == nullptr || size_bytes <= shape.header_bytes) continue;
+      follow({shape.layout, data + shape.header_bytes, size_bytes - shape.header_bytes, shape.is_array}, follower);
+    }
+    judge_ahead(follower);
   }
 
   uint64_t in_use(ObjectId id) const {
@@ -197,22 +240,17 @@ class TypeInference {
     return region->data + (address - region->range.begin);
   }
 
-  // Reads the pointers of a typed place and judges what they claim.
-  void follow(const Source& source, Found& found) const {
+  // Reads the pointers of a typed place. They are judged a few dozen later, when their lookups have arrived.
+  void follow(const Source& source, Follower& follower) const {
     const TypeLayout& layout = *source.layout;
     const AddressRange heap = objects_.span();
-    std::array<Candidate, kLookAhead> ahead;
-    size_t fetched = 0;
-    auto flush = [&] {
-      for (size_t c = 0; c < fetched; ++c) judge(ahead[c], found);
-      fetched = 0;
-    };
     if (layout.size_bytes == 0) return;
     const uint64_t elements = source.is_array ? source.size_bytes / layout.size_bytes : 1;
     for (uint64_t e = 0; e < elements; ++e) {
       const uint64_t base = e * layout.size_bytes;
       for (const PointerSlot& slot : layout.slots) {
-        if (slot.target == kNoType || slot.is_weak || base + slot.offset_bytes + 8 > source.size_bytes) continue;
+        if (slot.target == kNoType || base + slot.offset_bytes + 8 > source.size_bytes) continue;
+        if (slot.is_weak && !has_capacity(layout, slot)) continue;
         const Address value{load<uint64_t>(source.data + base + slot.offset_bytes)};
         if (!heap.contains(value)) continue;
         const uint64_t rest = source.size_bytes - base;
@@ -220,22 +258,55 @@ class TypeInference {
           continue;
         Candidate candidate{value, &slot, {}, objects_.place(value)};
         if (slot.range != PointerSlot::kNone) {
-          candidate.extent = read_extent(layout.ranges[slot.range], value, source.data + base, rest);
+          const ElementRange& range = layout.ranges[slot.range];
+          if (range.vtable_offset_bytes != ElementRange::kNone) {
+            add_trait_object(range, value, slot, source.data + base, rest, follower.found);
+            continue;
+          }
+          candidate.extent = read_extent(range, value, types().size_bytes(slot.target), source.data + base, rest);
+          if (candidate.extent.whole != UINT64_MAX && !move_to_first(candidate)) continue;
         }
-        ahead[fetched++] = candidate;
-        if (fetched == ahead.size()) flush();
+        follower.ahead.push_back(candidate);
+        if (follower.ahead.size() == kLookAhead) judge_ahead(follower);
       }
     }
-    flush();
+  }
+
+  void judge_ahead(Follower& follower) const {
+    for (const Candidate& candidate : follower.ahead) judge(candidate, follower.found);
+    follower.ahead.clear();
+  }
+
+  // Then it says itself whether it is meant: the capacity has to be the allocation's.
+  static bool has_capacity(const TypeLayout& layout, const PointerSlot& slot) {
+    return slot.range != PointerSlot::kNone && layout.ranges[slot.range].capacity_offset_bytes != ElementRange::kNone;
   }
 
   static bool is_there(const Guard& guard, const std::byte* data, uint64_t size_bytes) {
     if (guard.offset_bytes >= size_bytes) return false;
     const auto value = static_cast<uint8_t>(data[guard.offset_bytes]);
-    return guard.any ? value != 0 : value == guard.value;
+    return guard.test == Guard::Test::not_zero ? value != 0
+           : guard.test == Guard::Test::equal  ? value == guard.value
+                                               : value > guard.value;
   }
 
-  static Extent read_extent(const ElementRange& range, Address first, const std::byte* data, uint64_t size_bytes) {
+  static void add_trait_object(const ElementRange& range, Address value, const PointerSlot& slot, const std::byte* data,
+                               uint64_t size_bytes, Found& found) {
+    if (range.vtable_offset_bytes + uint64_t{8} > size_bytes) return;
+    found.trait_objects.push_back({value, Address{load<uint64_t>(data + range.vtable_offset_bytes)}, &slot});
+  }
+
+  // hashbrown: the buckets end where the pointer leads, aligned to 16; a byte per bucket and 16 more follow.
+  bool move_to_first(Candidate& candidate) const {
+    const uint64_t before = (candidate.extent.in_use + 15) & ~uint64_t{15};
+    if (before > candidate.value - objects_.span().begin) return false;
+    candidate.value = Address{candidate.value.value - before};
+    candidate.place = objects_.place(candidate.value);
+    return true;
+  }
+
+  static Extent read_extent(const ElementRange& range, Address first, uint64_t each, const std::byte* data,
+                            uint64_t size_bytes) {
     auto word = [&](uint32_t offset) -> std::optional<uint64_t> {
       if (offset == ElementRange::kNone || offset + uint64_t{8} > size_bytes) return std::nullopt;
       return load<uint64_t>(data + offset);
@@ -244,6 +315,15 @@ class TypeInference {
     if (auto end = word(range.end_offset_bytes)) extent.in_use = *end - first.value;
     if (auto limit = word(range.limit_offset_bytes)) extent.room = *limit - first.value;
     if (auto length = word(range.length_offset_bytes)) extent.zero_at = *length;
+    const auto bytes_of = [each](uint64_t count) {
+      return count < kMaxElements && each < kMaxElements ? count * each : UINT64_MAX - 1;
+    };
+    if (auto capacity = word(range.capacity_offset_bytes)) extent.room = bytes_of(*capacity);
+    if (auto count = word(range.count_offset_bytes)) extent.in_use = bytes_of(*count);
+    if (auto mask = word(range.mask_offset_bytes); mask && *mask < kMaxElements && each < kMaxElements) {
+      extent.in_use = (*mask + 1) * each;
+      extent.whole = ((extent.in_use + 15) & ~uint64_t{15}) + *mask + 1 + 16;
+    }
     return extent;
   }
 
@@ -251,9 +331,10 @@ class TypeInference {
   bool is_plausible(const Candidate& candidate, uint64_t each, uint64_t room) const {
     const Extent& extent = candidate.extent;
     if (extent.room != UINT64_MAX) {
-      if (extent.room > room || room - extent.room >= kMaxSlackBytes || extent.room % each != 0) return false;
-      if (extent.in_use > extent.room || extent.in_use % each != 0) return false;
+      if (extent.room > room || room - extent.room >= max_slack(room) || extent.room % each != 0) return false;
+      if (extent.in_use != UINT64_MAX && (extent.in_use > extent.room || extent.in_use % each != 0)) return false;
     }
+    if (extent.whole != UINT64_MAX && (extent.whole > room || room - extent.whole >= max_slack(room))) return false;
     if (extent.zero_at == UINT64_MAX) return true;
     if (extent.zero_at >= room / each) return false;
     Bytes zero = dump_.memory.read_exactly(candidate.value + extent.zero_at * each, each);
@@ -264,15 +345,16 @@ class TypeInference {
   std::optional<Claim> claim_of(const Candidate& candidate, std::vector<Hint>* hints) const {
     const ObjectIndex::Nearest nearest = objects_.nearest(candidate.value, candidate.place);
     if (!objects_.contains_used(nearest, candidate.value)) return std::nullopt;
-    const TypeId target = candidate.slot->target;
+    const TypeId target = large_or_small(*candidate.slot, nearest);
+    const Strength known = known_strength(nearest.id);
+    if (known <= Strength::container && result_->shape_of(ObjectId{nearest.id}).element == target) return std::nullopt;
     const Type& type = types()[target];
     const uint64_t each = type.size_bytes;
     if (each == 0 || type.kind == TypeKind::function || type.kind == TypeKind::declaration) return std::nullopt;
     if (result_->containers_->is_node_base(target)) return std::nullopt;
     const uint64_t header = candidate.value - nearest.start;
     const uint64_t size_bytes = objects_.size_bytes(ObjectId{nearest.id});
-    const bool may_be_part =
-        hints != nullptr && type.kind == TypeKind::record && strength_[nearest.id] > Strength::embedding;
+    const bool may_be_part = hints != nullptr && type.kind == TypeKind::record && known > Strength::embedding;
     if (header != 0 && !is_cookie(nearest.start, header, size_bytes, each)) {
       if (may_be_part) hints->push_back({nearest.id, target, header});
       return std::nullopt;
@@ -283,14 +365,16 @@ class TypeInference {
     if (layout != nullptr && layout->is_polymorphic && !has_vtable(candidate.value)) return std::nullopt;
     if (candidate.slot->range != PointerSlot::kNone && !is_plausible(candidate, each, room)) return std::nullopt;
     const bool is_open = layout != nullptr && layout->has_open_end && header == 0;
-    const bool one = is_open || room - each < kMaxSlackBytes;
-    const bool several = room % each < kMaxSlackBytes;
+    const bool one = is_open || room - each < max_slack(room);
+    const bool several = room % each < max_slack(room) || candidate.extent.whole != UINT64_MAX;
     if (!one && header == 0 && may_be_part && !candidate.slot->is_container) hints->push_back({nearest.id, target, 0});
-    Claim claim{.object = nearest.id, .element = target, .header_bytes = static_cast<uint8_t>(header)};
+    Claim claim{.object = nearest.id, .start = nearest.start, .element = target};
+    claim.header_bytes = static_cast<uint8_t>(header);
     const bool is_text = type.kind == TypeKind::base && type.encoding == BaseEncoding::character;
     claim.is_array = header != 0 || is_text || candidate.slot->range != PointerSlot::kNone || (!one && several);
     claim.has_tail = is_open || (!one && !several);
     claim.strength = strength_of(*candidate.slot, type, one || header != 0, several);
+    if (claim.strength == Strength::weak && candidate.extent.room != UINT64_MAX) claim.strength = Strength::array;
     if (claim.strength == Strength::container) {
       claim.evidence = TypeEvidence::container;
       claim.bytes_in_use = candidate.extent.in_use;
@@ -298,19 +382,25 @@ class TypeInference {
     return claim;
   }
 
+  TypeId large_or_small(const PointerSlot& slot, const ObjectIndex::Nearest& nearest) const {
+    const uint64_t large = types().size_bytes(slot.large);
+    const uint64_t room = objects_.size_bytes(ObjectId{nearest.id});
+    return large != 0 && large <= room && room - large < max_slack(room) ? slot.large : slot.target;
+  }
+
   static Strength strength_of(const PointerSlot& slot, const Type& type, bool one, bool several) {
-    if (slot.is_container && (one || several)) return Strength::container;
     if (slot.is_weak) return one || several ? Strength::weak : Strength::none;
+    if (slot.is_container && (one || several)) return Strength::container;
     if (type.kind == TypeKind::base || type.kind == TypeKind::enumeration) return Strength::numbers;
     return one ? Strength::value : several ? Strength::array : Strength::prefix;
   }
 
   void judge(const Candidate& candidate, Found& found) const {
     const std::optional<Claim> claim = claim_of(candidate, &found.hints);
-    if (!claim || claim->strength > strength_[claim->object]) return;
-    const bool must_look = claim->strength > Strength::container && claim->strength < strength_[claim->object];
+    if (!claim || claim->strength > known_strength(claim->object)) return;
+    const bool must_look = claim->strength > Strength::container && claim->strength < known_strength(claim->object);
     const ObjectId id{claim->object};
-    if (must_look && !looks_like(*claim, objects_.address(id), objects_.size_bytes(id))) return;
+    if (must_look && !looks_like(*claim, claim->start, objects_.size_bytes(id))) return;
     found.claims.push_back(*claim);
   }
 
@@ -326,7 +416,7 @@ class TypeInference {
     auto count = dump_.memory.read_word(start + header - 8);
     if (!count || *count == 0 || *count > kMaxElements || each > kMaxElements) return false;
     const uint64_t wanted = *count * each + header;
-    return wanted <= size_bytes && size_bytes - wanted < kMaxSlackBytes;
+    return wanted <= size_bytes && size_bytes - wanted < max_slack(size_bytes);
   }
 
   // Most of its first pointers are null or lead to mapped memory.
@@ -339,13 +429,25 @@ class TypeInference {
     size_t wrong = 0;
     size_t leading = 0;  // to the heap
     for (uint64_t base = claim.header_bytes; base + layout->size_bytes <= size_bytes; base += layout->size_bytes) {
+      const Bytes element = dump_.memory.read_exactly(start + base, layout->size_bytes);
       for (const PointerSlot& slot : layout->slots) {
         if (slot.is_weak) continue;
+        if (slot.guard != PointerSlot::kNone && !is_there(layout->guards[slot.guard], element.data(), element.size()))
+          continue;
         auto word = dump_.memory.read_word(start + base + slot.offset_bytes);
         const bool leads = word && objects_.span().contains(Address{*word});
-        if (leads && claim.strength == Strength::weak && !may_lead_to(Address{*word}, slot.target)) return false;
+        if (has_capacity(*layout, slot)) {
+          if (!word || agrees(layout->ranges[slot.range], slot, Address{*word}, element)) {
+            leading += leads ? 1 : 0;
+          } else {
+            ++wrong;
+          }
+          if (++checked == kCheckedWords) break;
+          continue;
+        }
+        if (leads && claim.strength == Strength::weak && !may_lead_to(Address{*word}, slot)) return false;
         leading += leads ? 1 : 0;
-        if (word && *word != 0 && !leads && dump_.memory.find(Address{*word}) == nullptr) ++wrong;
+        if (word && !is_null(slot, *word) && !leads && dump_.memory.find(Address{*word}) == nullptr) ++wrong;
         if (++checked == kCheckedWords) break;
       }
       if (!claim.is_array || checked == kCheckedWords) break;
@@ -354,15 +456,34 @@ class TypeInference {
     return wrong * 4 <= checked;
   }
 
+  // Whether a container's capacity is that of the allocation it refers to, and 0 if it refers to none.
+  bool agrees(const ElementRange& range, const PointerSlot& slot, Address first, Bytes container) const {
+    const uint64_t each = types().size_bytes(slot.target);
+    const Extent extent = read_extent(range, first, each, container.data(), container.size());
+    const auto id = objects_.span().contains(first) ? objects_.find_used(first) : std::nullopt;
+    if (!id || each == 0) return extent.room == 0 || each == 0;
+    return is_plausible({first, &slot, extent, {}}, each, objects_.size_bytes(*id) - (first - objects_.address(*id)));
+  }
+
   // Whether an allocation is there that the type fits into, text where it belongs and nowhere else.
-  bool may_lead_to(Address address, TypeId target) const {
+  bool may_lead_to(Address address, const PointerSlot& slot) const {
     const auto id = objects_.find_used(address);
     if (!id) return false;
+    const TypeId target = slot.target;
     const bool is_character = target != kNoType && types()[target].encoding == BaseEncoding::character;
-    if (target != kNoType && is_character != is_text(address, kTextSample)) return false;
     const uint64_t each = types().size_bytes(target);
+    const bool has_text = is_text(address, kTextSample);
+    if (target != kNoType && is_character != has_text && !(has_text && each == 1)) return false;
     const uint64_t room = objects_.size_bytes(*id) - (address - objects_.address(*id));
-    return each == 0 || (each <= room && (room - each < kMaxSlackBytes || room % each < kMaxSlackBytes));
+    const uint64_t large = types().size_bytes(slot.large);
+    if (slot.range != PointerSlot::kNone || (large != 0 && large <= room && room - large < max_slack(room)))
+      return true;
+    return each == 0 || (each <= room && (room - each < max_slack(room) || room % each < max_slack(room)));
+  }
+
+  // Rust's pointers are never 0: an empty vector's is its alignment, a Weak's that never led anywhere the largest word.
+  static bool is_null(const PointerSlot& slot, uint64_t word) {
+    return word == 0 || (slot.is_container && (word <= 16 || word == UINT64_MAX));
   }
 
   // Printable ASCII up to a NUL. (The bytes of most addresses look like text in other encodings.)
@@ -376,8 +497,26 @@ class TypeInference {
     return !bytes.empty();
   }
 
+  // One by one: vtables are looked up in a table that grows, and layouts are made.
+  void apply_trait_objects(const std::vector<TraitObject>& trait_objects) {
+    std::vector<Claim> claims;
+    for (const TraitObject& object : trait_objects) {
+      const TypeId type = trait_objects_->type_of(object.vtable, object.slot->target);
+      if (type == kNoType) continue;
+      known_layout(type);
+      PointerSlot slot = *object.slot;
+      slot.target = type;
+      slot.range = PointerSlot::kNone;
+      if (auto claim = claim_of({object.value, &slot, {}, objects_.place(object.value)}, nullptr)) {
+        claims.push_back(*claim);
+      }
+    }
+    apply(claims);
+  }
+
   void apply(const Found& found) {
     apply(found.claims);
+    apply_trait_objects(found.trait_objects);
     if (found.hints.empty()) return;
     std::vector<Claim> claims;
     for (const Hint& hint : found.hints) {
@@ -388,7 +527,7 @@ class TypeInference {
 
   void apply(const std::vector<Claim>& claims) {
     for (const Claim& claim : claims) {
-      Strength& known = strength_[claim.object];
+      const Strength known = known_strength(claim.object);
       if (claim.strength >= known) {
         const ObjectShape shape = result_->shape_of(ObjectId{claim.object});
         if (claim.strength == known && shape.element != claim.element && shape.layout != nullptr) ++conflicts_;
@@ -399,14 +538,14 @@ class TypeInference {
                               .header_bytes = claim.header_bytes,
                               .is_array = claim.is_array,
                               .has_tail = claim.has_tail};
-      const uint16_t kind = kind_of(shape, claim.evidence);
+      const uint16_t kind = kind_of(shape, claim.evidence, claim.strength);
       if (kind == 0) continue;
       if (claim.bytes_in_use < objects_.size_bytes(ObjectId{claim.object})) {
         spare_[claim.object] = claim.bytes_in_use;
       } else {
         spare_.erase(claim.object);
       }
-      set_kind(claim.object, claim.strength, kind);
+      set_kind(claim.object, claim.start, kind);
     }
   }
 
@@ -432,14 +571,15 @@ class TypeInference {
 
   // False when the index does not cover the hint.
   bool claim_by_embedding(const Hint& hint, std::vector<Claim>& claims) {
-    if (strength_[hint.object] <= Strength::embedding) return true;
+    if (known_strength(hint.object) <= Strength::embedding) return true;
     if (!parts_.contains(hint.part)) return false;
     const ObjectId id{hint.object};
     const uint64_t size_bytes = objects_.size_bytes(id);
-    const TypeId record = embeddings_->around(hint.part, hint.offset_bytes, size_bytes, kMaxSlackBytes);
+    const TypeId record = embeddings_->around(hint.part, hint.offset_bytes, size_bytes, max_slack(size_bytes));
     if (record == kNoType) return true;
     known_layout(record);
-    const Claim claim{.object = hint.object, .element = record, .strength = Strength::embedding};
+    const Claim claim{
+        .object = hint.object, .start = objects_.address(id), .element = record, .strength = Strength::embedding};
     if (looks_like(claim, objects_.address(id), size_bytes)) claims.push_back(claim);
     return true;
   }
@@ -467,7 +607,8 @@ class TypeInference {
     }
     for (const Open& open : open_) {
       const FieldVotes::Target target = votes_.winner(open.field);
-      Claim claim{.object = open.object, .element = target.element, .is_array = target.is_array};
+      Claim claim{.object = open.object, .start = objects_.address(ObjectId{open.object}), .element = target.element};
+      claim.is_array = target.is_array;
       claim.strength = Strength::field;
       claim.evidence = TypeEvidence::field;
       if (fits(claim)) claims.push_back(claim);
@@ -479,7 +620,7 @@ class TypeInference {
     const uint64_t size_bytes = objects_.size_bytes(id);
     const uint64_t each = types().size_bytes(claim.element);
     if (each == 0 || each > size_bytes) return false;
-    if ((claim.is_array ? size_bytes % each : size_bytes - each) >= kMaxSlackBytes) return false;
+    if ((claim.is_array ? size_bytes % each : size_bytes - each) >= max_slack(size_bytes)) return false;
     known_layout(claim.element);
     return looks_like(claim, objects_.address(id), size_bytes);
   }
@@ -505,8 +646,8 @@ class TypeInference {
       const ObjectShape shape = result_->shape_of(*id);
       if (shape.element != kNoType && (!shape.has_tail || shape.layout->has_open_end)) {
         votes_.add(field, {shape.element, shape.is_array});
-      } else if (strength_[index(*id)] > Strength::weak) {
-        if (!choose_reading(readings, field, value, claims) && open_.size() < kMaxHints) {
+      } else if (known_strength(index(*id)) > Strength::weak) {
+        if (!choose_reading(layout, bytes, readings, field, value, claims) && open_.size() < kMaxHints) {
           open_.push_back({index(*id), field});
         }
       }
@@ -516,24 +657,30 @@ class TypeInference {
   static uint32_t tag_value(const TypeLayout& layout, const PointerSlot& slot, Bytes bytes) {
     if (slot.tag == PointerSlot::kNone) return 0;
     const UnionTag& tag = layout.tags[slot.tag];
-    uint32_t value = 0;
+    uint64_t value = 0;
     if (tag.offset_bytes + uint64_t{tag.size_bytes} <= bytes.size()) {
       std::memcpy(&value, bytes.data() + tag.offset_bytes, tag.size_bytes);
     }
-    return value;
+    return static_cast<uint32_t>(value ^ value >> 32);
   }
 
   // Claims the only plausible reading of a union's pointer; false when there are several, or none.
-  bool choose_reading(std::span<const PointerSlot> readings, FieldVotes::Field field, Address value,
-                      std::vector<Claim>& claims) {
+  bool choose_reading(const TypeLayout& layout, Bytes bytes, std::span<const PointerSlot> readings,
+                      FieldVotes::Field field, Address value, std::vector<Claim>& claims) {
     std::optional<Claim> only;
     for (const PointerSlot& slot : readings) {
       if (slot.target == kNoType || !slot.is_weak) continue;
       make_layout(slot.target);
-      const std::optional<Claim> claim = claim_of({value, &slot, {}, objects_.place(value)}, nullptr);
+      if (slot.large != kNoType) make_layout(slot.large);
+      Candidate candidate{value, &slot, {}, objects_.place(value)};
+      if (has_capacity(layout, slot)) {
+        const uint64_t each = types().size_bytes(slot.target);
+        candidate.extent = read_extent(layout.ranges[slot.range], value, each, bytes.data(), bytes.size());
+      }
+      const std::optional<Claim> claim = claim_of(candidate, nullptr);
       if (!claim || claim->strength == Strength::none) continue;
       const ObjectId id{claim->object};
-      if (!looks_like(*claim, objects_.address(id), objects_.size_bytes(id))) continue;
+      if (!looks_like(*claim, claim->start, objects_.size_bytes(id))) continue;
       if (only && only->element != claim->element) return false;
       only = claim;
     }
@@ -543,13 +690,14 @@ class TypeInference {
     return true;
   }
 
-  void set_kind(uint32_t object, Strength strength, uint16_t kind) {
+  Strength known_strength(uint32_t object) const { return strengths_[result_->kind_of_[object]]; }
+
+  void set_kind(uint32_t object, Address start, uint16_t kind) {
     if (kind == 0) return;
     result_->kind_of_[object] = kind;
-    strength_[object] = strength;
     const TypeLayout* layout = result_->kinds_[kind].shape.layout;
     if (layout == nullptr || layout->slots.empty()) return;
-    queue_.push_back(object);
+    queue_.push_back({object, start});
     if (is_guessable(*layout)) guessable_.push_back(object);
   }
 
@@ -558,6 +706,7 @@ class TypeInference {
     const TypeLayout& layout = make_layout(type);
     for (const PointerSlot& slot : layout.slots) {
       if (slot.target != kNoType) make_layout(slot.target);
+      if (slot.large != kNoType) make_layout(slot.large);
     }
     return layout;
   }
@@ -571,24 +720,24 @@ class TypeInference {
     return index(type) < layouts_.size() ? layouts_[index(type)] : nullptr;
   }
 
-  static uint64_t key_of(const ObjectShape& shape, TypeEvidence evidence) {
+  static uint64_t key_of(const ObjectShape& shape, TypeEvidence evidence, Strength strength) {
     return uint64_t{index(shape.element)} << 32 | uint64_t{shape.header_bytes} << 8 | uint64_t{shape.is_array} << 4 |
-           uint64_t{shape.has_tail} << 3 | static_cast<uint64_t>(evidence);
+           uint64_t{shape.has_tail} << 3 | static_cast<uint64_t>(evidence) | static_cast<uint64_t>(strength) << 16;
   }
 
-  uint16_t kind_of(const ObjectShape& shape, TypeEvidence evidence) {
-    const uint64_t key = key_of(shape, evidence);
+  uint16_t kind_of(const ObjectShape& shape, TypeEvidence evidence, Strength strength) {
+    const uint64_t key = key_of(shape, evidence, strength);
     if (key == last_key_) return last_kind_;
     auto at = kind_numbers_.find(key);
     last_key_ = key;
     last_kind_ = at != kind_numbers_.end()
                      ? at->second
-                     : intern(types().spelled(shape.element) + (shape.is_array ? "[]" : ""), shape, evidence);
+                     : intern(types().spelled(shape.element) + (shape.is_array ? "[]" : ""), shape, evidence, strength);
     return last_kind_;
   }
 
   // Shapes without an element are not shared: the caller remembers them.
-  uint16_t intern(const std::string& name, ObjectShape shape, TypeEvidence evidence) {
+  uint16_t intern(const std::string& name, ObjectShape shape, TypeEvidence evidence, Strength strength) {
     if (result_->kinds_.size() > kMaxKinds) {
       ++dropped_kinds_;
       return 0;
@@ -598,9 +747,10 @@ class TypeInference {
     const auto kind = static_cast<uint16_t>(result_->kinds_.size());
     if (shape.element != kNoType) {
       shape.layout = &known_layout(shape.element);
-      kind_numbers_.emplace(key_of(shape, evidence), kind);
+      kind_numbers_.emplace(key_of(shape, evidence, strength), kind);
     }
     result_->kinds_.push_back({type->second, evidence, shape});
+    strengths_.push_back(strength);
     return kind;
   }
 
@@ -622,8 +772,8 @@ class TypeInference {
   size_t threads_;
   Diagnostics& diagnostics_;
   std::unique_ptr<ObjectTypes> result_;
-  std::vector<Strength> strength_;  // by object
-  struct Open {                     // what a field leads to that no pointer tells
+  std::vector<Strength> strengths_;  // by kind
+  struct Open {                      // what a field leads to that no pointer tells
     uint32_t object;
     FieldVotes::Field field;
   };
@@ -633,7 +783,8 @@ class TypeInference {
   std::vector<Hint> hints_;
   std::set<TypeId> parts_;  // records that embeddings_ knows the places of
   std::unique_ptr<Embeddings> embeddings_;
-  std::vector<uint32_t> queue_;                   // objects whose pointers are to be followed
+  std::unique_ptr<TraitObjects> trait_objects_;
+  std::vector<Queued> queue_;                     // objects whose pointers are to be followed
   std::vector<const TypeLayout*> layouts_;        // by type, as far as they were made
   std::unordered_map<uint32_t, uint64_t> spare_;  // by object: bytes in use, where that is not all
   std::unordered_map<uint64_t, uint16_t> kind_numbers_;

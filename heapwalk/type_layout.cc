@@ -41,6 +41,7 @@ class Flattener {
     uint64_t offset = 0;
     const ContainerRule* rule = nullptr;  // of the container around
     TypeId container = kNoType;
+    uint64_t container_offset = 0;
     bool weak = false;                    // in a union whose members disagree
     uint16_t guard = PointerSlot::kNone;  // of the optional or variant around
     uint16_t tag = PointerSlot::kNone;    // of the union around
@@ -108,6 +109,7 @@ class Flattener {
     if (place.rule != nullptr) {
       slot.is_container = true;
       slot.target = containers_.refine(*place.rule, place.container, type.target);
+      slot.large = containers_.large_of(*place.rule, slot.target);
     }
     layout_.slots.push_back(slot);
   }
@@ -119,12 +121,30 @@ class Flattener {
     if (element.kind == TypeKind::base || element.kind == TypeKind::enumeration) {
       return mark(place.offset, type.size_bytes, element.kind == TypeKind::base ? kind_of(element) : EdgeKind::tainted);
     }
+    const std::optional<uint64_t> filled = filled_count(place);
     for (uint64_t i = 0; i < type.count && steps_ <= kMaxSteps; ++i) {
       Place part = place;
       part.type = type.target;
       part.offset += i * each;
+      if (filled) guard_element(part, *filled, i);
       lay(part, depth + 1);
     }
+  }
+
+  // Where the number of elements in use is, of an array in a container that keeps one.
+  std::optional<uint64_t> filled_count(const Place& array) const {
+    if (array.rule == nullptr || array.rule->filled.empty()) return std::nullopt;
+    return find_members<1>({.type = array.container, .offset = array.container_offset}, {array.rule->filled})[0];
+  }
+
+  void guard_element(Place& part, uint64_t count_offset, uint64_t i) {
+    const uint8_t more = part.rule->filled_more;
+    if (part.rule->small.empty()) part.rule = nullptr;  // arrays inside the elements are full
+    if (i < more || i - more > UINT8_MAX || layout_.guards.size() >= PointerSlot::kNone) return;
+    part.guard = static_cast<uint16_t>(layout_.guards.size());
+    layout_.guards.push_back({.offset_bytes = static_cast<uint32_t>(count_offset),
+                              .test = Guard::Test::above,
+                              .value = static_cast<uint8_t>(i - more)});
   }
 
   void lay_record(const Place& place, int depth) {
@@ -132,20 +152,29 @@ class Flattener {
     if (const ContainerRule* rule = containers_.rule_of(place.type)) {
       inner.rule = rule;
       inner.container = place.type;
+      inner.container_offset = place.offset;
     }
     if (inner.rule != nullptr && inner.container == place.type) add_guard(*inner.rule, inner);
     add_tag(inner);
     const size_t first_slot = layout_.slots.size();
     for (const Field& field : types_.fields(place.type)) lay_field(inner, field, depth);
     const bool is_container = inner.rule != nullptr && inner.container == place.type;
-    if (is_container && !inner.rule->first.empty()) find_element_range(place, *inner.rule, first_slot);
+    if (is_container) find_element_range(place, *inner.rule, first_slot);
   }
 
   // C99's `item items[]`; items[0] and items[1] before it.
   bool has_open_end(TypeId id) const {
     if (id == kNoType || types_[id].kind != TypeKind::record || types_.fields(id).empty()) return false;
     const Field& last = types_.fields(id).back();
-    return last.type != kNoType && types_[last.type].kind == TypeKind::array && types_[last.type].count <= 1;
+    if (last.type == kNoType) return false;
+    // Rust's RcInner<[T]> and ArcInner<str>: nothing but two counts, one of which stands last.
+    const std::string_view name = types_[id].name;
+    const std::string_view of = template_name(name);
+    if (of == "alloc::rc::RcInner" || of == "alloc::sync::ArcInner") {
+      const std::string_view argument = name.substr(of.size());
+      return types_[id].size_bytes == 16 && (argument == "<str>" || argument.starts_with("<["));
+    }
+    return types_[last.type].kind == TypeKind::array && types_[last.type].count <= 1;
   }
 
   void lay_field(const Place& record, const Field& field, int depth) {
@@ -184,14 +213,29 @@ class Flattener {
   }
 
   void find_element_range(const Place& place, const ContainerRule& rule, size_t first_slot) {
-    const auto [first, end, limit, length] = find_members<4>(place, {rule.first, rule.end, rule.limit, rule.length});
-    if (!first || layout_.ranges.size() >= PointerSlot::kNone) return;
     auto offset_of = [](std::optional<uint64_t> at) { return at ? static_cast<uint32_t>(*at) : ElementRange::kNone; };
+    if (!rule.first.empty()) {
+      const auto [first, end, limit, length, count, capacity, mask] =
+          find_members<7>(place, {rule.first, rule.end, rule.limit, rule.length, rule.count, rule.capacity, rule.mask});
+      if (first) {
+        add_range(*first, first_slot,
+                  {offset_of(end), offset_of(limit), offset_of(length), offset_of(count), offset_of(capacity),
+                   offset_of(mask)});
+      }
+    }
+    if (!rule.vtable.empty()) {
+      const auto [object, vtable] = find_members<2>(place, {rule.object, rule.vtable});
+      if (object && vtable) add_range(*object, first_slot, {.vtable_offset_bytes = offset_of(vtable)});
+    }
+  }
+
+  void add_range(uint64_t pointer_offset, size_t first_slot, const ElementRange& range) {
+    if (layout_.ranges.size() >= PointerSlot::kNone) return;
     for (size_t i = first_slot; i < layout_.slots.size(); ++i) {
-      if (layout_.slots[i].offset_bytes == *first)
+      if (layout_.slots[i].offset_bytes == pointer_offset)
         layout_.slots[i].range = static_cast<uint16_t>(layout_.ranges.size());
     }
-    layout_.ranges.push_back({offset_of(end), offset_of(limit), offset_of(length)});
+    layout_.ranges.push_back(range);
   }
 
   // An enumeration, or else a small integer, in a record that has a union too.
@@ -225,20 +269,34 @@ class Flattener {
     if (!engaged && !choice) return;
     place.alternative = choice ? 0 : -1;
     place.guard = static_cast<uint16_t>(layout_.guards.size());
-    layout_.guards.push_back(
-        {.offset_bytes = static_cast<uint32_t>(choice.value_or(engaged.value_or(0))), .any = !choice.has_value()});
+    layout_.guards.push_back({.offset_bytes = static_cast<uint32_t>(choice.value_or(engaged.value_or(0))),
+                              .test = choice ? Guard::Test::equal : Guard::Test::not_zero});
   }
 
   // Members are laid out one over the other. Those with pointers decide; if there are several, no reading is certain,
   // unless the choice is written beside it.
   void lay_union(const Place& place, int depth) {
     if (place.alternative >= 0) return lay_alternatives(place, depth);
+    Place chosen = place;
+    add_discriminant(chosen);
     size_t with_pointers = 0;
     for (const Field& field : types_.fields(place.type)) with_pointers += may_point(field.type, depth + 1) ? 1 : 0;
     for (const Field& field : types_.fields(place.type)) {
-      Place part = place;
+      Place part = chosen;
       part.weak = place.weak || with_pointers > 1;
       lay_field(part, field, depth);
+    }
+  }
+
+  // A Rust enum has its tag among the members, without a name.
+  void add_discriminant(Place& place) {
+    for (const Field& field : types_.fields(place.type)) {
+      if (!field.name.empty() || field.type == kNoType || types_[field.type].kind != TypeKind::base) continue;
+      if (types_.size_bytes(field.type) > 8 || layout_.tags.size() >= PointerSlot::kNone) return;
+      place.tag = static_cast<uint16_t>(layout_.tags.size());
+      layout_.tags.push_back({static_cast<uint32_t>(place.offset + field.offset_bytes),
+                              static_cast<uint32_t>(types_.size_bytes(field.type))});
+      return;
     }
   }
 
@@ -254,8 +312,9 @@ class Flattener {
         part.guard = static_cast<uint16_t>(layout_.guards.size());
         part.rule = nullptr;
         part.alternative = -1;
-        layout_.guards.push_back(
-            {.offset_bytes = offset_bytes, .any = false, .value = static_cast<uint8_t>(place.alternative)});
+        layout_.guards.push_back({.offset_bytes = offset_bytes,
+                                  .test = Guard::Test::equal,
+                                  .value = static_cast<uint8_t>(place.alternative)});
       }
       lay_field(part, field, depth);
     }

@@ -26,6 +26,7 @@ struct PointerSlot {
   TypeId target = kNoType;
   bool is_container = false;  // the container's own pointer
   bool is_weak = false;       // one reading of a union among several
+  TypeId large = kNoType;     // unless the allocation is as large as this
   uint16_t range = kNone;     // it points to elements: which of the layout's ranges says how many
   uint16_t guard = kNone;     // it is there only if this one of the layout's guards says so
   uint16_t tag = kNone;       // of a weak one: which of the layout's tags tells the readings apart
@@ -35,22 +36,27 @@ struct PointerSlot {
 // What a container says about the elements that one of its pointers leads to: where the words are that say it.
 struct ElementRange {
   static constexpr uint32_t kNone = UINT32_MAX;
-  uint32_t end_offset_bytes = kNone;     // the pointer behind the last element in use
-  uint32_t limit_offset_bytes = kNone;   // the pointer behind the room for elements
-  uint32_t length_offset_bytes = kNone;  // the number of elements in use, a zero element following
+  uint32_t end_offset_bytes = kNone;       // the pointer behind the last element in use
+  uint32_t limit_offset_bytes = kNone;     // the pointer behind the room for elements
+  uint32_t length_offset_bytes = kNone;    // the number of elements in use, a zero element following
+  uint32_t count_offset_bytes = kNone;     // the number of elements in use
+  uint32_t capacity_offset_bytes = kNone;  // the number of elements there is room for
+  uint32_t mask_offset_bytes = kNone;      // one less than the number of elements, which end at the pointer
+  uint32_t vtable_offset_bytes = kNone;    // the vtable of a Rust trait object: it knows the element
 };
 
-// optional and variant: part of the value is there only if a byte of it says so.
+// optional and variant, tree nodes that are not full: part of the value is there only if a byte of it says so.
 struct Guard {
+  enum class Test : uint8_t { not_zero, equal, above };
   uint32_t offset_bytes = 0;
-  bool any = true;    // not zero
-  uint8_t value = 0;  // unless `any`: exactly this
+  Test test = Test::not_zero;
+  uint8_t value = 0;  // that the byte is equal to, or above
 };
 
 // The small number beside a union that C programs choose its member by.
 struct UnionTag {
   uint32_t offset_bytes = 0;
-  uint32_t size_bytes = 0;  // 1 to 4
+  uint32_t size_bytes = 0;  // 1 to 8
 };
 
 struct KindRange {

@@ -66,6 +66,7 @@ void write_steps(std::string_view name, std::span<const PathStep> steps, JsonWri
     json.member("address", format_address(step.address));
     json.member("type", step.type);
     json.member("field", step.field);
+    json.member("reference", step.reference == Address{} ? std::string() : format_address(step.reference));
     json.member("edge", edge_name(step.edge));
     json.member("repeat", step.repeat);
     json.member("retained_bytes", step.retained_bytes);

@@ -15,6 +15,8 @@ void write_totals(const Totals& totals, JsonWriter& json) {
   json.member("reachable_objects", totals.reachable_objects);
   json.member("shared_bytes", totals.shared_bytes);
   json.member("shared_objects", totals.shared_objects);
+  json.member("conservative_bytes", totals.conservative_bytes);
+  json.member("conservative_objects", totals.conservative_objects);
   json.member("possibly_live_bytes", totals.possibly_live_bytes);
   json.member("possibly_live_objects", totals.possibly_live_objects);
   json.member("leaked_bytes", totals.leaked_bytes);

@@ -1,6 +1,7 @@
 #include "report/text_paths.h"
 
 #include "heapwalk/bytes_text.h"
+#include "heapwalk/readable_names.h"
 #include "report/escape.h"
 #include "report/formats.h"
 #include "report/process_facts.h"
@@ -39,7 +40,8 @@ void print_process_line(const Analysis& analysis, Output& output, const TextStyl
 }
 
 std::string step_text(const PathStep& step) {
-  std::string text = step.field.empty() ? step.type : step.field + " " + step.type;
+  std::string text = readable_type_name(step.type);
+  if (!step.field.empty()) text = step.field + " " + text;
   if (step.repeat > 1) text += " ×" + count_text(step.repeat);
   return text;
 }

@@ -10,6 +10,7 @@
 #include <array>
 
 #include "heapwalk/bytes_text.h"
+#include "heapwalk/readable_names.h"
 #include "report/documents.h"
 #include "report/escape.h"
 #include "report/process_facts.h"
@@ -68,6 +69,9 @@ class MemoryTable {
     const Totals& t = summary_.totals;
     add("  used, held by one root", t.reachable_bytes - t.shared_bytes, t.reachable_objects - t.shared_objects);
     add("  used, shared by several roots", t.shared_bytes, t.shared_objects);
+    if (t.conservative_objects != 0 && t.conservative_objects != t.reachable_objects - t.possibly_live_objects) {
+      add("    of both, by words of no pointer type only", t.conservative_bytes, t.conservative_objects);
+    }
     if (t.possibly_live_objects != 0) {
       add("    of both, possibly live (stale words only)", t.possibly_live_bytes, t.possibly_live_objects);
     }
@@ -146,7 +150,7 @@ void print_leaks(const Summary& summary, uint64_t limit, Output& output, const T
   for (const LeakRow& leak : first_rows(summary.leaks, limit)) {
     table.add(
         {bytes_text(leak.bytes), count_text(leak.objects),
-         fmt::format("{} × {}, for example {}", count_text(leak.roots), leak.type, format_address(leak.example))});
+         fmt::format("{} × {}, for example {}", count_text(leak.roots), readable_type_name(leak.type), format_address(leak.example))});
   }
   table.print(output, style);
 }

@@ -1,5 +1,6 @@
 // `objects`, `roots` and `leaks` for people: one table each.
 #include "heapwalk/bytes_text.h"
+#include "heapwalk/readable_names.h"
 #include "report/documents.h"
 #include "report/escape.h"
 #include "report/process_facts.h"
@@ -23,7 +24,7 @@ void write_text_objects(const DocumentRequest& request, Output& output) {
     ++rows;
     output.print("{:<16} {:>12} {:<8} {:>5} {:>12}  {:<28} {}\n", format_address(row.address),
                  count_text(row.size_bytes), to_string(row.state), row.reachable ? "yes" : "no",
-                 count_text(row.retained_bytes), clip_text(printable(row.type), 60), printable(row.root));
+                 count_text(row.retained_bytes), clip_text(printable(readable_type_name(row.type)), 60), printable(row.root));
     return output.ok();
   });
   if (rows == 0) output.write("no allocations match\n");
@@ -83,7 +84,7 @@ void write_text_leaks(const DocumentRequest& request, Output& output) {
   auto rows = first_rows(summary.leaks, limit);
   for (const LeakRow& leak : rows) {
     table.add({bytes_text(leak.bytes), share_text(leak.bytes, summary.totals.leaked_bytes), count_text(leak.objects),
-               count_text(leak.roots), format_address(leak.example), leak.type});
+               count_text(leak.roots), format_address(leak.example), readable_type_name(leak.type)});
   }
   table.print(output, style);
   if (rows.size() < summary.leaks.size()) {

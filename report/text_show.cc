@@ -1,5 +1,6 @@
 // `show` for people: the object in a few lines, its fields or bytes, and its neighbours.
 #include "heapwalk/bytes_text.h"
+#include "heapwalk/readable_names.h"
 #include "report/documents.h"
 #include "report/escape.h"
 #include "report/process_facts.h"
@@ -32,7 +33,7 @@ void print_object(const ShowAnswer& answer, Output& output, const TextStyle& sty
                  bytes_text(answer.object.size_bytes), to_string(answer.object.state));
     return;
   }
-  output.print("{}: {}, {}\n", style.heading(address), printable(answer.type), bytes_text(answer.object.size_bytes));
+  output.print("{}: {}, {}\n", style.heading(address), printable(readable_type_name(answer.type)), bytes_text(answer.object.size_bytes));
   output.print("  {}; block of {}; evidence of its type: {}\n", stage_text(answer.stage), answer.allocator,
                to_string(answer.evidence));
   output.print("  with it would go {} in {} allocations\n", bytes_text(answer.retained_bytes),

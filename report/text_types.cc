@@ -1,5 +1,6 @@
 // `types` for people: the histogram, and how much of it is known by which evidence.
 #include "heapwalk/bytes_text.h"
+#include "heapwalk/readable_names.h"
 #include "report/documents.h"
 #include "report/text_table.h"
 
@@ -37,7 +38,7 @@ void write_text_types(const DocumentRequest& request, Output& output) {
   const auto rows = first_rows(types, request.limit.value_or(kDefaultRows));
   for (const TypeRow& row : rows) {
     table.add({bytes_text(row.bytes), share_text(row.bytes, summary.totals.used_bytes), count_text(row.count),
-               bytes_text(row.retained_bytes), row.name});
+               bytes_text(row.retained_bytes), readable_type_name(row.name)});
   }
   table.print(output, style);
   if (table.empty()) output.write("  none\n");

@@ -1,5 +1,6 @@
 // `why` for people: the object or the type, then each path from its root down, a step per line.
 #include "heapwalk/bytes_text.h"
+#include "heapwalk/readable_names.h"
 #include "report/documents.h"
 #include "report/escape.h"
 #include "report/process_facts.h"
@@ -11,7 +12,7 @@ namespace {
 
 void print_object(const WhyAnswer& answer, Output& output, const TextStyle& style) {
   output.print("{}: {}, {}", style.heading(format_address(answer.object.address)),
-               answer.type.empty() ? "block" : printable(answer.type), bytes_text(answer.object.size_bytes));
+               answer.type.empty() ? "block" : printable(readable_type_name(answer.type)), bytes_text(answer.object.size_bytes));
   if (answer.object.state != AllocationState::used) {
     output.print(". It is not in use: its state is {}, so nothing holds it.\n", to_string(answer.object.state));
     return;

@@ -40,6 +40,7 @@ class ReportRows {
   void add_totals(const Totals& totals) {
     add("totals", "", "used", totals.used_bytes, totals.used_objects);
     add("totals", "", "reachable", totals.reachable_bytes, totals.reachable_objects);
+    add("totals", "", "conservative", totals.conservative_bytes, totals.conservative_objects);
     add("totals", "", "possibly_live", totals.possibly_live_bytes, totals.possibly_live_objects);
     add("totals", "", "leaked", totals.leaked_bytes, totals.leaked_objects);
     add("totals", "", "free", totals.free_bytes);

@@ -25,6 +25,7 @@ struct RootInputs {
   std::span<const AddressRange> heap_ranges;  // what the allocators own; sorted, disjoint
   const PrivateMemory* private_memory = nullptr;
   size_t threads = 1;
+  CoreOptions core = {};              // where to look for debug files
   TypeTableBuilder* types = nullptr;  // takes the types that the debug info tells; null: nobody wants them
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <utility>
 
 #include "dump/core_dump.h"
 #include "dwarf/type_reader.h"
@@ -11,16 +12,17 @@ namespace heapwalk {
 class ModuleVariables {
  public:
   // The modules' types are added to `types`.
-  ModuleVariables(size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics)
-      : threads_(threads), types_(&types), diagnostics_(&diagnostics) {}
+  ModuleVariables(CoreOptions options, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics)
+      : options_(std::move(options)), threads_(threads), types_(&types), diagnostics_(&diagnostics) {}
 
   const VariableTable& of(const Module& module) {
     auto [at, is_new] = tables_.try_emplace(&module);
-    if (is_new) at->second = read_debug_info(module, threads_, *types_, *diagnostics_);
+    if (is_new) at->second = read_debug_info(module, threads_, *types_, *diagnostics_, options_);
     return at->second;
   }
 
  private:
+  CoreOptions options_;
   size_t threads_;
   TypeTableBuilder* types_;
   Diagnostics* diagnostics_;

@@ -202,19 +202,6 @@ TEST(Variables, FromASeparateDebugFile) {
   EXPECT_TRUE(diagnostics.all().empty());
 }
 
-TEST(Variables, SplitDebugInfoIsADiagnostic) {
-  HEAPWALK_NEEDS_COMPILER();
-  for (const char* version : {"-gdwarf-4", "-gdwarf-5"}) {
-    TemporaryDirectory directory;
-    auto image = open_image(
-        compile_c(directory, "program", "int x = 1; int main(void) { return x; }", {"-g", version, "-gsplit-dwarf"}));
-    ASSERT_NE(image, nullptr);
-    Diagnostics diagnostics;
-    EXPECT_EQ(variables_of(module_of(image), 1, diagnostics).size(), 0u);
-    EXPECT_EQ(diagnostics.count("split_debug_info"), 1u) << version;
-  }
-}
-
 TEST(Variables, SourcesAreRelativeToTheCompilationDirectory) {
   HEAPWALK_NEEDS_COMPILER();
   TemporaryDirectory directory;

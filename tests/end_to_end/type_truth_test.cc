@@ -1,5 +1,5 @@
 // Types against the truth: programs that know the type of each of their blocks dump core, and heapwalk must find the same types,
-// whatever compiler, optimisation and form of debug info the program was built with.
+// whatever language, compiler, optimisation and form of debug info the program was built with.
 //
 //     typed_heap.cc ─ compiler, flags ─► program ─► truth.tsv, core ─► heapwalk objects ─► compared by address
 //
@@ -47,18 +47,26 @@ std::vector<Variant> variants() {
       {"gcc_O2", "typed_heap.cc", "g++", {"-g", "-O2"}},
       {"gcc_O2_dwarf4", "typed_heap.cc", "g++", {"-gdwarf-4", "-O2"}},
       {"gcc_compressed", "typed_heap.cc", "g++", {"-g", "-O2", "-gz"}},
+      {"gcc_split", "typed_heap.cc", "g++", {"-g", "-O2", "-gsplit-dwarf"}},
       {"gcc_separate", "typed_heap.cc", "g++", {"-g", "-O2"}, true},
       {"clang_O0", "typed_heap.cc", "clang++", {"-g", "-O0"}},
       {"clang_O2", "typed_heap.cc", "clang++", {"-g", "-O2"}},
+      {"clang_split", "typed_heap.cc", "clang++", {"-g", "-O2", "-gsplit-dwarf"}},
       {"clang_libcxx", "typed_heap.cc", "clang++", {"-g", "-O2", "-stdlib=libc++"}},
       {"c_gcc_O0", "typed_heap_c.c", "gcc", {"-g", "-O0"}},
       {"c_gcc_O2", "typed_heap_c.c", "gcc", {"-g", "-O2"}},
       {"c_clang_O2", "typed_heap_c.c", "clang", {"-g", "-O2"}},
+      {"rust_O0", "typed_heap_rs.rs", "rustc", {"-g", "--edition=2021"}},
+      {"rust_O2", "typed_heap_rs.rs", "rustc", {"-g", "--edition=2021", "-Copt-level=2"}},
   };
 }
 
 bool is_cxx(const Variant& variant) {
   return std::string_view(variant.source).ends_with(".cc");
+}
+
+bool is_rust(const Variant& variant) {
+  return std::string_view(variant.source).ends_with(".rs");
 }
 
 // "clang++" is "clang++-19" on some machines. Empty: there is none.
@@ -83,9 +91,11 @@ std::string why_not(const Variant& variant, const std::string& compiler, const T
 std::string build(const Variant& variant, const std::string& compiler, const TemporaryDirectory& directory) {
   std::string program = directory.file("typed_heap");
   std::vector<std::string> command = {compiler, std::string(HEAPWALK_SOURCE_DIR "/testdata/programs/") + variant.source,
-                                      "-o", program, "-pthread"};
-  command.push_back(is_cxx(variant) ? "-std=c++20" : "-std=c11");
-  if (!is_cxx(variant)) command.emplace_back("-D_GNU_SOURCE");
+                                      "-o", program};
+  if (!is_rust(variant)) {
+    command.insert(command.end(), {"-pthread", is_cxx(variant) ? "-std=c++20" : "-std=c11"});
+    if (!is_cxx(variant)) command.emplace_back("-D_GNU_SOURCE");
+  }
   command.insert(command.end(), variant.flags.begin(), variant.flags.end());
   if (!run_tool(command)) return "";
   if (!variant.separate_debug_info) return program;
@@ -133,7 +143,8 @@ std::string integer_name(const std::vector<std::string>& words) {
 }
 
 // Without what compilers and demanglers spell differently: spaces, const, inline namespaces, suffixes and casts of
-// numbers, the order of "long unsigned int", names of lambdas; and without "[]" at the end.
+// numbers, the order of "long unsigned int", names of lambdas, Rust's usual allocator and hasher; and without "[]" at
+// the end.
 std::string normalised(std::string_view name) {
   if (name.find("lambda") != std::string_view::npos) return "(lambda)";
   if (name.ends_with(']')) name = name.substr(0, name.rfind('['));
@@ -165,6 +176,11 @@ std::string normalised(std::string_view name) {
   }
   std::string result;
   for (const std::string& token : kept) result += token;
+  for (std::string_view usual : {",alloc::alloc::Global", ",std::hash::random::RandomState"}) {
+    for (size_t at = result.find(usual); at != std::string::npos; at = result.find(usual)) {
+      result.erase(at, usual.size());
+    }
+  }
   return result;
 }
 
@@ -176,6 +192,7 @@ TEST(TypeNames, SpellingsOfOneTypeAreTheSame) {
   EXPECT_EQ(normalised("int[16]"), "int");
   EXPECT_EQ(normalised("signed char"), "signed char");
   EXPECT_EQ(normalised("long long int"), normalised("long long"));
+  EXPECT_EQ(normalised("alloc::vec::Vec<u8, alloc::alloc::Global>"), normalised("alloc::vec::Vec<u8>"));
   EXPECT_NE(normalised("unsigned int"), normalised("int"));
   EXPECT_NE(normalised("Session*"), normalised("Session"));
   EXPECT_NE(normalised("void (int)"), normalised("void"));

@@ -148,6 +148,73 @@ TEST(TypeLayout, VectorsKnowHowMuchIsInUse) {
             "+32→long(container) +40→long(container) | 0..48 exact ");
 }
 
+// Rust keeps the pointers of vectors and tables as pointers to bytes, deep inside.
+TypeId raw_pointer(Table& t, std::string_view name, std::string_view member) {
+  TypeId inner = t.record("core::ptr::non_null::NonNull<u8>", 8, {field("pointer", t.pointer(t.char_), 0)}, {t.char_});
+  return t.record(name, 16, {field(member, inner, 8), field("cap", t.long_, 0)});
+}
+
+TEST(TypeLayout, RustVectorsKnowTheirElements) {
+  Table t;
+  TypeId raw = raw_pointer(t, "alloc::raw_vec::RawVecInner<alloc::alloc::Global>", "ptr");
+  TypeId item = t.record("Item", 16, {field("key", t.long_, 0), field("value", t.pointer(t.long_), 8)});
+  TypeId vec = t.record("alloc::vec::Vec<Item, alloc::alloc::Global>", 24,
+                        {field("buf", raw, 0), field("len", t.long_, 16)}, {item, kNoType});
+  TypeId owner = t.record("Owner", 32, {field("id", t.long_, 0), field("items", vec, 8)});
+  Containers containers(t.builder.table());
+  TypeLayouts layouts(t.builder.table(), containers);
+  const TypeLayout& layout = layouts.of(owner);
+  ASSERT_EQ(layout.slots.size(), 1U);
+  EXPECT_EQ(layout.slots[0].offset_bytes, 16U);
+  EXPECT_EQ(layout.slots[0].target, item);
+  ASSERT_EQ(layout.ranges.size(), 1U);
+  EXPECT_EQ(layout.ranges[0].count_offset_bytes, 24U);
+  EXPECT_EQ(layout.ranges[0].capacity_offset_bytes, 8U);
+}
+
+TEST(TypeLayout, RustTreeNodesAreGuardedByTheirLength) {
+  Table t;
+  const std::string types = "<u32, u32>";
+  TypeId u16 = t.builder.base("u16", 2, BaseEncoding::unsigned_integer);
+  TypeId leaf = t.record("alloc::collections::btree::node::LeafNode" + types, 32,
+                         {field("keys", t.builder.array_of(t.pointer(t.int_), 3), 0), field("len", u16, 24)});
+  TypeId internal = t.record("alloc::collections::btree::node::InternalNode" + types, 64,
+                             {field("data", leaf, 0), field("edges", t.builder.array_of(t.pointer(leaf), 4), 32)});
+  TypeId root = t.record("alloc::collections::btree::node::NodeRef" + types, 16,
+                         {field("node", t.pointer(leaf), 0), field("height", t.long_, 8)});
+  Containers containers(t.builder.table());
+  TypeLayouts layouts(t.builder.table(), containers);
+  EXPECT_EQ(layouts.of(root).slots.at(0).target, leaf);
+  EXPECT_EQ(layouts.of(root).slots.at(0).large, internal);
+  const TypeLayout& layout = layouts.of(internal);
+  ASSERT_EQ(layout.slots.size(), 7U);
+  for (size_t i = 0; i < 3; ++i) {  // key i is there when the length is above i
+    const Guard& guard = layout.guards.at(layout.slots[i].guard);
+    EXPECT_EQ(guard.test, Guard::Test::above);
+    EXPECT_EQ(guard.offset_bytes, 24U);
+    EXPECT_EQ(guard.value, i);
+  }
+  EXPECT_EQ(layout.slots[3].guard, PointerSlot::kNone);  // there is an edge more than keys
+  EXPECT_EQ(layout.guards.at(layout.slots[4].guard).value, 0);
+  EXPECT_EQ(layout.slots[4].large, internal);
+}
+
+TEST(TypeLayout, TraitObjectsAndSharedSlices) {
+  Table t;
+  TypeId shape = t.record("dyn Shape", 0, {});
+  TypeId box = t.record("alloc::boxed::Box<dyn Shape, alloc::alloc::Global>", 16,
+                        {field("pointer", t.pointer(shape), 0), field("vtable", t.pointer(t.long_), 8)});
+  TypeId text = t.record("alloc::sync::ArcInner<str>", 16, {field("strong", t.long_, 0), field("weak", t.long_, 8)});
+  Containers containers(t.builder.table());
+  TypeLayouts layouts(t.builder.table(), containers);
+  const TypeLayout& layout = layouts.of(box);
+  ASSERT_EQ(layout.ranges.size(), 1U);
+  EXPECT_EQ(layout.ranges[0].vtable_offset_bytes, 8U);
+  EXPECT_EQ(layout.slots.at(0).range, 0);
+  EXPECT_TRUE(layouts.of(text).has_open_end);
+  EXPECT_EQ(template_name("alloc::boxed::Box<dyn Fn(u64) -> u64, G>"), "alloc::boxed::Box");
+}
+
 TEST(TypeLayout, HugeTypesAreConservative) {
   Table t;
   TypeId huge =

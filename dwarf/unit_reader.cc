@@ -1,0 +1,106 @@
+#include "dwarf/unit_reader.h"
+
+#include <algorithm>
+
+#include "dump/base/parallel.h"
+#include "dwarf/entry_names.h"
+
+namespace heapwalk {
+namespace {
+
+namespace dw = llvm::dwarf;
+
+constexpr uint64_t kBytesPerWorker = 1 << 20;
+
+}  // namespace
+
+UnitReader::UnitReader(const Module& module, const DebugSections& sections, const TypeTableBuilder& known,
+                       size_t threads)
+    : module_(module), sections_(sections), known_(known), threads_(threads) {
+  const size_t workers = std::clamp<size_t>(sections.unit_bytes() / kBytesPerWorker, 1, std::max<size_t>(threads, 1));
+  warnings_.resize(workers);
+  contexts_.resize(workers);
+  parallel_for(workers, threads, [&](size_t i) {
+    contexts_[i] = sections.make_context(warnings_[i]);
+    sections.units(*contexts_[i]);
+  });
+  const llvm::DWARFUnitVector& units = sections.units(*contexts_[0]);
+  for (const auto& each : units) begins_.push_back(key_of(*each, each->getOffset()));
+  signatures_ = read_signatures(units);
+}
+
+UnitReader::UnitReader(const Module& module, const DebugSections& sections, const TypeTableBuilder& known,
+                       size_t threads, std::span<const Skeleton> skeletons)
+    : UnitReader(module, sections, known, threads) {
+  for (const Skeleton& skeleton : skeletons) skeletons_.try_emplace(skeleton.id, &skeleton);
+}
+
+llvm::DWARFUnit& UnitReader::unit(size_t worker, size_t i) const {
+  return *sections_.units(*contexts_[worker])[static_cast<unsigned>(i)];
+}
+
+uint64_t UnitReader::size_bytes(size_t i) const {
+  const llvm::DWARFUnit& it = unit(0, i);
+  return it.getNextUnitOffset() - it.getOffset();
+}
+
+std::vector<UnitContent> UnitReader::read(size_t begin, size_t end) const {
+  std::vector<UnitContent> contents(end - begin);
+  std::atomic<size_t> next = begin;
+  parallel_for(contexts_.size(), threads_, [&](size_t worker) {
+    for (size_t i = next++; i < end; i = next++) contents[i - begin] = read_unit(unit(worker, i));
+  });
+  return contents;
+}
+
+UnitContent UnitReader::read_unit(llvm::DWARFUnit& unit) const {
+  UnitContent content;
+  Die unit_die;
+  if (!open_unit(unit, unit_die)) {
+    if (sections_.is_split()) has_unreadable_units_ = true;
+    return content;
+  }
+  LineTable lines = LineTable::of(sections_, unit_die);
+  if (!sections_.is_split()) {
+    content.skeleton = read_skeleton(sections_, unit_die);
+    if (content.skeleton) return content;
+  } else if (!unit.isTypeUnit()) {
+    auto id = unit.getDWOId();
+    auto skeleton = id ? skeletons_.find(*id) : skeletons_.end();
+    if (skeleton == skeletons_.end()) return content;
+    content.split_id = id;
+    lines = skeleton->second->lines;
+    if (auto base = skeleton->second->address_base) {
+      unit.setAddrOffsetSection(&unit.getContext().getDWARFObj().getAddrSection(), *base);
+    }
+  }
+  read_entries(unit_die, lines, content);
+  return content;
+}
+
+void UnitReader::read_entries(const Die& unit_die, const LineTable& lines, UnitContent& content) const {
+  const bool skips_bodies = is_c_family(unit_die.number(dw::DW_AT_language).value_or(0));
+  TypeCollector types(known_, signatures_, unit_die);
+  VariableCollector variables(module_, lines, signatures_, unit_die);
+  const bool is_whole = walk_entries(unit_die, [&](const Die& die, const std::vector<uint64_t>& scopes) {
+    if (die.tag() == dw::DW_TAG_variable) variables.visit(die, scopes);
+    return types.visit(die, scopes) && skips_bodies;
+  });
+  content.types = std::move(types).finish();
+  content.types.damage += is_whole ? 0 : 1;
+  content.variables = std::move(variables).finish();
+}
+
+std::optional<UnitTypes> UnitReader::read_types_at(EntryKey key) const {
+  auto after = std::ranges::upper_bound(begins_, key);
+  if (after == begins_.begin()) return std::nullopt;
+  UnitContent content = read_unit(unit(0, after - begins_.begin() - 1));
+  if (key >= content.types.end) return std::nullopt;
+  return std::move(content.types);
+}
+
+bool UnitReader::is_damaged() const {
+  return has_unreadable_units_ || std::ranges::any_of(warnings_, [](uint64_t count) { return count > 0; });
+}
+
+}  // namespace heapwalk
