@@ -71,6 +71,7 @@ class ObjectTypes {
 
  private:
   friend class TypeInference;
+  friend struct ClaimState;
 
   // Usable sizes up to 1 KiB are a class each (8-byte steps), larger ones one class per power of two.
   static constexpr uint32_t kSmallClasses = 1024 / 8 + 1;

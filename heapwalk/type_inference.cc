@@ -13,6 +13,7 @@
 #include "dump/base/parallel.h"
 #include "heapwalk/large_pages.h"
 #include "heapwalk/trait_objects.h"
+#include "heapwalk/type_claims.h"
 #include "heapwalk/type_guesses.h"
 #include "heapwalk/vtables.h"
 
@@ -20,56 +21,12 @@ namespace heapwalk {
 
 namespace {
 
-// Of a claim, best first. Arrays of pointerful records and plain numbers are what wrong pointers look like most.
-enum class Strength : uint8_t { runtime, container, value, embedding, array, numbers, field, weak, prefix, none };
-
-constexpr uint64_t kMaxElements = uint64_t{1} << 32;
 constexpr size_t kMaxKinds = UINT16_MAX;
 constexpr size_t kMaxHints = size_t{1} << 22;
-constexpr uint64_t kTextSample = 32;
 constexpr int kGuessRounds = 64;
 constexpr size_t kBatch = size_t{1} << 16;  // objects taken from the queue at once
 constexpr size_t kPiece = size_t{1} << 10;  // of a batch, per worker
-constexpr size_t kLookAhead = 48;           // candidates whose lookup is on its way
 constexpr size_t kFetchAhead = 16;          // objects whose bytes are on their way
-constexpr size_t kCheckedWords = 16;        // pointers looked at before a claim is believed
-
-// malloc rounds up to 16 bytes and does not split off a remainder below 32; large blocks are whole pages.
-constexpr uint64_t kMaxSlackBytes = 32;
-constexpr uint64_t kLargeBlock = 64 << 10;
-constexpr uint64_t max_slack(uint64_t size_bytes) {
-  return size_bytes < kLargeBlock ? kMaxSlackBytes : kMaxSlackBytes + 4096;
-}
-
-struct Claim {
-  uint32_t object = 0;
-  Address start;  // of the object
-  TypeId element = kNoType;
-  Strength strength = Strength::none;
-  bool is_array = false;
-  uint8_t header_bytes = 0;
-  bool has_tail = false;
-  TypeEvidence evidence = TypeEvidence::pointer;
-  uint64_t bytes_in_use = UINT64_MAX;
-};
-
-struct Hint {  // a record lies in the object, but is not all of it
-  uint32_t object = 0;
-  TypeId part = kNoType;
-  uint64_t offset_bytes = 0;
-};
-
-struct TraitObject {  // what lies there is of the vtable's type
-  Address value;
-  Address vtable;
-  const PointerSlot* slot;
-};
-
-struct Found {  // by one worker
-  std::vector<Claim> claims;
-  std::vector<Hint> hints;
-  std::vector<TraitObject> trait_objects;
-};
 
 }  // namespace
 
@@ -83,11 +40,12 @@ class TypeInference {
     result_->containers_ = std::make_unique<Containers>(result_->table_);
     result_->layouts_ = std::make_unique<TypeLayouts>(result_->table_, *result_->containers_);
     trait_objects_ = std::make_unique<TraitObjects>(dump_, result_->table_);
+    state_.types = result_.get();
+    judge_ = std::make_unique<PointerJudge>(dump_, objects_, state_);
   }
 
   std::unique_ptr<const ObjectTypes> run() {
     assign_large(result_->kind_of_, objects_.size(), uint16_t{0});
-    strengths_.push_back(Strength::none);
     claim_by_vtables();
     claim_by_roots();
     follow_claims();
@@ -99,29 +57,6 @@ class TypeInference {
  private:
   const TypeTable& types() const { return result_->table_; }
 
-  struct Source {  // a typed place whose pointers are followed
-    const TypeLayout* layout;
-    const std::byte* data;
-    uint64_t size_bytes;
-    bool is_array;
-  };
-  struct Extent {  // of the elements behind a container's pointer, in bytes
-    uint64_t in_use = UINT64_MAX;
-    uint64_t room = UINT64_MAX;
-    uint64_t zero_at = UINT64_MAX;  // an element that has to be zero
-    uint64_t whole = UINT64_MAX;    // the allocation, elements and what the container keeps behind them
-  };
-  struct Candidate {
-    Address value;
-    const PointerSlot* slot;
-    Extent extent;
-    PageDirectory::Place place;
-  };
-  struct Follower {  // one worker
-    Found found;
-    std::vector<Candidate> ahead;
-    const Region* region = nullptr;
-  };
   struct Queued {
     uint32_t object;
     Address start;
@@ -177,9 +112,9 @@ class TypeInference {
       const uint64_t size_bytes = std::min(layout.size_bytes, root.location.size_bytes());
       Bytes bytes = dump_.memory.read_exactly(root.location.begin, size_bytes);
       if (bytes.empty()) continue;
-      follow({&layout, bytes.data(), size_bytes, false}, follower);
+      judge_->follow({&layout, bytes.data(), size_bytes, false}, follower);
     }
-    judge_ahead(follower);
+    judge_->judge_ahead(follower);
     apply(follower.found);
   }
 
@@ -223,9 +158,10 @@ class TypeInference {
       const uint64_t size_bytes = in_use(ObjectId{queued.object});
       const std::byte* data = bytes_at(follower.region, queued.start, size_bytes);
       if (data == nullptr || size_bytes <= shape.header_bytes) continue;
-      follow({shape.layout, data + shape.header_bytes, size_bytes - shape.header_bytes, shape.is_array}, follower);
+      judge_->follow({shape.layout, data + shape.header_bytes, size_bytes - shape.header_bytes, shape.is_array},
+                     follower);
     }
-    judge_ahead(follower);
+    judge_->judge_ahead(follower);
   }
 
   uint64_t in_use(ObjectId id) const {
@@ -240,263 +176,6 @@ class TypeInference {
     return region->data + (address - region->range.begin);
   }
 
-  // Reads the pointers of a typed place. They are judged a few dozen later, when their lookups have arrived.
-  void follow(const Source& source, Follower& follower) const {
-    const TypeLayout& layout = *source.layout;
-    const AddressRange heap = objects_.span();
-    if (layout.size_bytes == 0) return;
-    const uint64_t elements = source.is_array ? source.size_bytes / layout.size_bytes : 1;
-    for (uint64_t e = 0; e < elements; ++e) {
-      const uint64_t base = e * layout.size_bytes;
-      for (const PointerSlot& slot : layout.slots) {
-        if (slot.target == kNoType || base + slot.offset_bytes + 8 > source.size_bytes) continue;
-        if (slot.is_weak && !has_capacity(layout, slot)) continue;
-        const Address value{load<uint64_t>(source.data + base + slot.offset_bytes)};
-        if (!heap.contains(value)) continue;
-        const uint64_t rest = source.size_bytes - base;
-        if (slot.guard != PointerSlot::kNone && !is_there(layout.guards[slot.guard], source.data + base, rest))
-          continue;
-        Candidate candidate{value, &slot, {}, objects_.place(value)};
-        if (slot.range != PointerSlot::kNone) {
-          const ElementRange& range = layout.ranges[slot.range];
-          if (range.vtable_offset_bytes != ElementRange::kNone) {
-            add_trait_object(range, value, slot, source.data + base, rest, follower.found);
-            continue;
-          }
-          candidate.extent = read_extent(range, value, types().size_bytes(slot.target), source.data + base, rest);
-          if (candidate.extent.whole != UINT64_MAX && !move_to_first(candidate)) continue;
-        }
-        follower.ahead.push_back(candidate);
-        if (follower.ahead.size() == kLookAhead) judge_ahead(follower);
-      }
-    }
-  }
-
-  void judge_ahead(Follower& follower) const {
-    for (const Candidate& candidate : follower.ahead) judge(candidate, follower.found);
-    follower.ahead.clear();
-  }
-
-  // Then it says itself whether it is meant: the capacity has to be the allocation's.
-  static bool has_capacity(const TypeLayout& layout, const PointerSlot& slot) {
-    return slot.range != PointerSlot::kNone && layout.ranges[slot.range].capacity_offset_bytes != ElementRange::kNone;
-  }
-
-  static bool is_there(const Guard& guard, const std::byte* data, uint64_t size_bytes) {
-    if (guard.offset_bytes >= size_bytes) return false;
-    const auto value = static_cast<uint8_t>(data[guard.offset_bytes]);
-    return guard.test == Guard::Test::not_zero ? value != 0
-           : guard.test == Guard::Test::equal  ? value == guard.value
-                                               : value > guard.value;
-  }
-
-  static void add_trait_object(const ElementRange& range, Address value, const PointerSlot& slot, const std::byte* data,
-                               uint64_t size_bytes, Found& found) {
-    if (range.vtable_offset_bytes + uint64_t{8} > size_bytes) return;
-    found.trait_objects.push_back({value, Address{load<uint64_t>(data + range.vtable_offset_bytes)}, &slot});
-  }
-
-  // hashbrown: the buckets end where the pointer leads, aligned to 16; a byte per bucket and 16 more follow.
-  bool move_to_first(Candidate& candidate) const {
-    const uint64_t before = (candidate.extent.in_use + 15) & ~uint64_t{15};
-    if (before > candidate.value - objects_.span().begin) return false;
-    candidate.value = Address{candidate.value.value - before};
-    candidate.place = objects_.place(candidate.value);
-    return true;
-  }
-
-  static Extent read_extent(const ElementRange& range, Address first, uint64_t each, const std::byte* data,
-                            uint64_t size_bytes) {
-    auto word = [&](uint32_t offset) -> std::optional<uint64_t> {
-      if (offset == ElementRange::kNone || offset + uint64_t{8} > size_bytes) return std::nullopt;
-      return load<uint64_t>(data + offset);
-    };
-    Extent extent;
-    if (auto end = word(range.end_offset_bytes)) extent.in_use = *end - first.value;
-    if (auto limit = word(range.limit_offset_bytes)) extent.room = *limit - first.value;
-    if (auto length = word(range.length_offset_bytes)) extent.zero_at = *length;
-    const auto bytes_of = [each](uint64_t count) {
-      return count < kMaxElements && each < kMaxElements ? count * each : UINT64_MAX - 1;
-    };
-    if (auto capacity = word(range.capacity_offset_bytes)) extent.room = bytes_of(*capacity);
-    if (auto count = word(range.count_offset_bytes)) extent.in_use = bytes_of(*count);
-    if (auto mask = word(range.mask_offset_bytes); mask && *mask < kMaxElements && each < kMaxElements) {
-      extent.in_use = (*mask + 1) * each;
-      extent.whole = ((extent.in_use + 15) & ~uint64_t{15}) + *mask + 1 + 16;
-    }
-    return extent;
-  }
-
-  // Whether the container's own words agree with each other and with the allocation. A stale container's do not.
-  bool is_plausible(const Candidate& candidate, uint64_t each, uint64_t room) const {
-    const Extent& extent = candidate.extent;
-    if (extent.room != UINT64_MAX) {
-      if (extent.room > room || room - extent.room >= max_slack(room) || extent.room % each != 0) return false;
-      if (extent.in_use != UINT64_MAX && (extent.in_use > extent.room || extent.in_use % each != 0)) return false;
-    }
-    if (extent.whole != UINT64_MAX && (extent.whole > room || room - extent.whole >= max_slack(room))) return false;
-    if (extent.zero_at == UINT64_MAX) return true;
-    if (extent.zero_at >= room / each) return false;
-    Bytes zero = dump_.memory.read_exactly(candidate.value + extent.zero_at * each, each);
-    return !zero.empty() && std::ranges::all_of(zero, [](std::byte b) { return b == std::byte{0}; });
-  }
-
-  // What the pointer says about the allocation that it leads to, if it says anything.
-  std::optional<Claim> claim_of(const Candidate& candidate, std::vector<Hint>* hints) const {
-    const ObjectIndex::Nearest nearest = objects_.nearest(candidate.value, candidate.place);
-    if (!objects_.contains_used(nearest, candidate.value)) return std::nullopt;
-    const TypeId target = large_or_small(*candidate.slot, nearest);
-    const Strength known = known_strength(nearest.id);
-    if (known <= Strength::container && result_->shape_of(ObjectId{nearest.id}).element == target) return std::nullopt;
-    const Type& type = types()[target];
-    const uint64_t each = type.size_bytes;
-    if (each == 0 || type.kind == TypeKind::function || type.kind == TypeKind::declaration) return std::nullopt;
-    if (result_->containers_->is_node_base(target)) return std::nullopt;
-    const uint64_t header = candidate.value - nearest.start;
-    const uint64_t size_bytes = objects_.size_bytes(ObjectId{nearest.id});
-    const bool may_be_part = hints != nullptr && type.kind == TypeKind::record && known > Strength::embedding;
-    if (header != 0 && !is_cookie(nearest.start, header, size_bytes, each)) {
-      if (may_be_part) hints->push_back({nearest.id, target, header});
-      return std::nullopt;
-    }
-    const uint64_t room = size_bytes - header;
-    if (each > room || room / each > kMaxElements) return std::nullopt;
-    const TypeLayout* layout = find_layout(target);
-    if (layout != nullptr && layout->is_polymorphic && !has_vtable(candidate.value)) return std::nullopt;
-    if (candidate.slot->range != PointerSlot::kNone && !is_plausible(candidate, each, room)) return std::nullopt;
-    const bool is_open = layout != nullptr && layout->has_open_end && header == 0;
-    const bool one = is_open || room - each < max_slack(room);
-    const bool several = room % each < max_slack(room) || candidate.extent.whole != UINT64_MAX;
-    if (!one && header == 0 && may_be_part && !candidate.slot->is_container) hints->push_back({nearest.id, target, 0});
-    Claim claim{.object = nearest.id, .start = nearest.start, .element = target};
-    claim.header_bytes = static_cast<uint8_t>(header);
-    const bool is_text = type.kind == TypeKind::base && type.encoding == BaseEncoding::character;
-    claim.is_array = header != 0 || is_text || candidate.slot->range != PointerSlot::kNone || (!one && several);
-    claim.has_tail = is_open || (!one && !several);
-    claim.strength = strength_of(*candidate.slot, type, one || header != 0, several);
-    if (claim.strength == Strength::weak && candidate.extent.room != UINT64_MAX) claim.strength = Strength::array;
-    if (claim.strength == Strength::container) {
-      claim.evidence = TypeEvidence::container;
-      claim.bytes_in_use = candidate.extent.in_use;
-    }
-    return claim;
-  }
-
-  TypeId large_or_small(const PointerSlot& slot, const ObjectIndex::Nearest& nearest) const {
-    const uint64_t large = types().size_bytes(slot.large);
-    const uint64_t room = objects_.size_bytes(ObjectId{nearest.id});
-    return large != 0 && large <= room && room - large < max_slack(room) ? slot.large : slot.target;
-  }
-
-  static Strength strength_of(const PointerSlot& slot, const Type& type, bool one, bool several) {
-    if (slot.is_weak) return one || several ? Strength::weak : Strength::none;
-    if (slot.is_container && (one || several)) return Strength::container;
-    if (type.kind == TypeKind::base || type.kind == TypeKind::enumeration) return Strength::numbers;
-    return one ? Strength::value : several ? Strength::array : Strength::prefix;
-  }
-
-  void judge(const Candidate& candidate, Found& found) const {
-    const std::optional<Claim> claim = claim_of(candidate, &found.hints);
-    if (!claim || claim->strength > known_strength(claim->object)) return;
-    const bool must_look = claim->strength > Strength::container && claim->strength < known_strength(claim->object);
-    const ObjectId id{claim->object};
-    if (must_look && !looks_like(*claim, claim->start, objects_.size_bytes(id))) return;
-    found.claims.push_back(*claim);
-  }
-
-  // A polymorphic object whose class is not known by its symbol still has a pointer to a vtable, outside the heap.
-  bool has_vtable(Address object) const {
-    auto word = dump_.memory.read_pointer(object);
-    return word && !objects_.span().contains(*word) && dump_.memory.find(*word) != nullptr;
-  }
-
-  // new T[n] of a type with a destructor keeps n in the word before the first element (Itanium C++ ABI §2.7).
-  bool is_cookie(Address start, uint64_t header, uint64_t size_bytes, uint64_t each) const {
-    if (header != 8 && header != 16) return false;
-    auto count = dump_.memory.read_word(start + header - 8);
-    if (!count || *count == 0 || *count > kMaxElements || each > kMaxElements) return false;
-    const uint64_t wanted = *count * each + header;
-    return wanted <= size_bytes && size_bytes - wanted < max_slack(size_bytes);
-  }
-
-  // Most of its first pointers are null or lead to mapped memory.
-  bool looks_like(const Claim& claim, Address start, uint64_t size_bytes) const {
-    const TypeLayout* layout = find_layout(claim.element);
-    if (layout == nullptr || layout->slots.empty()) {
-      return claim.strength != Strength::weak || is_text(start, size_bytes);
-    }
-    size_t checked = 0;
-    size_t wrong = 0;
-    size_t leading = 0;  // to the heap
-    for (uint64_t base = claim.header_bytes; base + layout->size_bytes <= size_bytes; base += layout->size_bytes) {
-      const Bytes element = dump_.memory.read_exactly(start + base, layout->size_bytes);
-      for (const PointerSlot& slot : layout->slots) {
-        if (slot.is_weak) continue;
-        if (slot.guard != PointerSlot::kNone && !is_there(layout->guards[slot.guard], element.data(), element.size()))
-          continue;
-        auto word = dump_.memory.read_word(start + base + slot.offset_bytes);
-        const bool leads = word && objects_.span().contains(Address{*word});
-        if (has_capacity(*layout, slot)) {
-          if (!word || agrees(layout->ranges[slot.range], slot, Address{*word}, element)) {
-            leading += leads ? 1 : 0;
-          } else {
-            ++wrong;
-          }
-          if (++checked == kCheckedWords) break;
-          continue;
-        }
-        if (leads && claim.strength == Strength::weak && !may_lead_to(Address{*word}, slot)) return false;
-        leading += leads ? 1 : 0;
-        if (word && !is_null(slot, *word) && !leads && dump_.memory.find(Address{*word}) == nullptr) ++wrong;
-        if (++checked == kCheckedWords) break;
-      }
-      if (!claim.is_array || checked == kCheckedWords) break;
-    }
-    if (claim.strength == Strength::weak) return wrong == 0 && leading > 0;
-    return wrong * 4 <= checked;
-  }
-
-  // Whether a container's capacity is that of the allocation it refers to, and 0 if it refers to none.
-  bool agrees(const ElementRange& range, const PointerSlot& slot, Address first, Bytes container) const {
-    const uint64_t each = types().size_bytes(slot.target);
-    const Extent extent = read_extent(range, first, each, container.data(), container.size());
-    const auto id = objects_.span().contains(first) ? objects_.find_used(first) : std::nullopt;
-    if (!id || each == 0) return extent.room == 0 || each == 0;
-    return is_plausible({first, &slot, extent, {}}, each, objects_.size_bytes(*id) - (first - objects_.address(*id)));
-  }
-
-  // Whether an allocation is there that the type fits into, text where it belongs and nowhere else.
-  bool may_lead_to(Address address, const PointerSlot& slot) const {
-    const auto id = objects_.find_used(address);
-    if (!id) return false;
-    const TypeId target = slot.target;
-    const bool is_character = target != kNoType && types()[target].encoding == BaseEncoding::character;
-    const uint64_t each = types().size_bytes(target);
-    const bool has_text = is_text(address, kTextSample);
-    if (target != kNoType && is_character != has_text && !(has_text && each == 1)) return false;
-    const uint64_t room = objects_.size_bytes(*id) - (address - objects_.address(*id));
-    const uint64_t large = types().size_bytes(slot.large);
-    if (slot.range != PointerSlot::kNone || (large != 0 && large <= room && room - large < max_slack(room)))
-      return true;
-    return each == 0 || (each <= room && (room - each < max_slack(room) || room % each < max_slack(room)));
-  }
-
-  // Rust's pointers are never 0: an empty vector's is its alignment, a Weak's that never led anywhere the largest word.
-  static bool is_null(const PointerSlot& slot, uint64_t word) {
-    return word == 0 || (slot.is_container && (word <= 16 || word == UINT64_MAX));
-  }
-
-  // Printable ASCII up to a NUL. (The bytes of most addresses look like text in other encodings.)
-  bool is_text(Address start, uint64_t size_bytes) const {
-    Bytes bytes = dump_.memory.read(start, std::min<uint64_t>(size_bytes, 256));
-    for (size_t i = 0; i < bytes.size(); ++i) {
-      const auto c = static_cast<uint8_t>(bytes[i]);
-      if (c == 0) return i > 0;
-      if ((c < ' ' || c >= 0x7f) && c != '\t' && c != '\n' && c != '\r') return false;
-    }
-    return !bytes.empty();
-  }
-
   // One by one: vtables are looked up in a table that grows, and layouts are made.
   void apply_trait_objects(const std::vector<TraitObject>& trait_objects) {
     std::vector<Claim> claims;
@@ -507,7 +186,7 @@ class TypeInference {
       PointerSlot slot = *object.slot;
       slot.target = type;
       slot.range = PointerSlot::kNone;
-      if (auto claim = claim_of({object.value, &slot, {}, objects_.place(object.value)}, nullptr)) {
+      if (auto claim = judge_->claim_of({object.value, &slot, {}, objects_.place(object.value)}, nullptr)) {
         claims.push_back(*claim);
       }
     }
@@ -527,7 +206,7 @@ class TypeInference {
 
   void apply(const std::vector<Claim>& claims) {
     for (const Claim& claim : claims) {
-      const Strength known = known_strength(claim.object);
+      const Strength known = state_.known_strength(claim.object);
       if (claim.strength >= known) {
         const ObjectShape shape = result_->shape_of(ObjectId{claim.object});
         if (claim.strength == known && shape.element != claim.element && shape.layout != nullptr) ++conflicts_;
@@ -571,7 +250,7 @@ class TypeInference {
 
   // False when the index does not cover the hint.
   bool claim_by_embedding(const Hint& hint, std::vector<Claim>& claims) {
-    if (known_strength(hint.object) <= Strength::embedding) return true;
+    if (state_.known_strength(hint.object) <= Strength::embedding) return true;
     if (!parts_.contains(hint.part)) return false;
     const ObjectId id{hint.object};
     const uint64_t size_bytes = objects_.size_bytes(id);
@@ -580,7 +259,7 @@ class TypeInference {
     known_layout(record);
     const Claim claim{
         .object = hint.object, .start = objects_.address(id), .element = record, .strength = Strength::embedding};
-    if (looks_like(claim, objects_.address(id), size_bytes)) claims.push_back(claim);
+    if (judge_->looks_like(claim, objects_.address(id), size_bytes)) claims.push_back(claim);
     return true;
   }
 
@@ -622,7 +301,7 @@ class TypeInference {
     if (each == 0 || each > size_bytes) return false;
     if ((claim.is_array ? size_bytes % each : size_bytes - each) >= max_slack(size_bytes)) return false;
     known_layout(claim.element);
-    return looks_like(claim, objects_.address(id), size_bytes);
+    return judge_->looks_like(claim, objects_.address(id), size_bytes);
   }
 
   static bool is_guessable(const TypeLayout& layout) {
@@ -646,7 +325,7 @@ class TypeInference {
       const ObjectShape shape = result_->shape_of(*id);
       if (shape.element != kNoType && (!shape.has_tail || shape.layout->has_open_end)) {
         votes_.add(field, {shape.element, shape.is_array});
-      } else if (known_strength(index(*id)) > Strength::weak) {
+      } else if (state_.known_strength(index(*id)) > Strength::weak) {
         if (!choose_reading(layout, bytes, readings, field, value, claims) && open_.size() < kMaxHints) {
           open_.push_back({index(*id), field});
         }
@@ -673,14 +352,14 @@ class TypeInference {
       make_layout(slot.target);
       if (slot.large != kNoType) make_layout(slot.large);
       Candidate candidate{value, &slot, {}, objects_.place(value)};
-      if (has_capacity(layout, slot)) {
+      if (judge_->has_capacity(layout, slot)) {
         const uint64_t each = types().size_bytes(slot.target);
-        candidate.extent = read_extent(layout.ranges[slot.range], value, each, bytes.data(), bytes.size());
+        candidate.extent = judge_->read_extent(layout.ranges[slot.range], value, each, bytes.data(), bytes.size());
       }
-      const std::optional<Claim> claim = claim_of(candidate, nullptr);
+      const std::optional<Claim> claim = judge_->claim_of(candidate, nullptr);
       if (!claim || claim->strength == Strength::none) continue;
       const ObjectId id{claim->object};
-      if (!looks_like(*claim, claim->start, objects_.size_bytes(id))) continue;
+      if (!judge_->looks_like(*claim, claim->start, objects_.size_bytes(id))) continue;
       if (only && only->element != claim->element) return false;
       only = claim;
     }
@@ -689,8 +368,6 @@ class TypeInference {
     claims.push_back(*only);
     return true;
   }
-
-  Strength known_strength(uint32_t object) const { return strengths_[result_->kind_of_[object]]; }
 
   void set_kind(uint32_t object, Address start, uint16_t kind) {
     if (kind == 0) return;
@@ -712,14 +389,10 @@ class TypeInference {
   }
   const TypeLayout& make_layout(TypeId type) {
     const TypeLayout& layout = result_->layouts_->of(type);
-    if (index(type) >= layouts_.size()) layouts_.resize(types().size());
-    layouts_[index(type)] = &layout;
+    if (index(type) >= state_.layouts.size()) state_.layouts.resize(types().size());
+    state_.layouts[index(type)] = &layout;
     return layout;
   }
-  const TypeLayout* find_layout(TypeId type) const {
-    return index(type) < layouts_.size() ? layouts_[index(type)] : nullptr;
-  }
-
   static uint64_t key_of(const ObjectShape& shape, TypeEvidence evidence, Strength strength) {
     return uint64_t{index(shape.element)} << 32 | uint64_t{shape.header_bytes} << 8 | uint64_t{shape.is_array} << 4 |
            uint64_t{shape.has_tail} << 3 | static_cast<uint64_t>(evidence) | static_cast<uint64_t>(strength) << 16;
@@ -750,7 +423,7 @@ class TypeInference {
       kind_numbers_.emplace(key_of(shape, evidence, strength), kind);
     }
     result_->kinds_.push_back({type->second, evidence, shape});
-    strengths_.push_back(strength);
+    state_.strengths.push_back(strength);
     return kind;
   }
 
@@ -772,8 +445,9 @@ class TypeInference {
   size_t threads_;
   Diagnostics& diagnostics_;
   std::unique_ptr<ObjectTypes> result_;
-  std::vector<Strength> strengths_;  // by kind
-  struct Open {                      // what a field leads to that no pointer tells
+  ClaimState state_;
+  std::unique_ptr<PointerJudge> judge_;
+  struct Open {  // what a field leads to that no pointer tells
     uint32_t object;
     FieldVotes::Field field;
   };
@@ -785,7 +459,6 @@ class TypeInference {
   std::unique_ptr<Embeddings> embeddings_;
   std::unique_ptr<TraitObjects> trait_objects_;
   std::vector<Queued> queue_;                     // objects whose pointers are to be followed
-  std::vector<const TypeLayout*> layouts_;        // by type, as far as they were made
   std::unordered_map<uint32_t, uint64_t> spare_;  // by object: bytes in use, where that is not all
   std::unordered_map<uint64_t, uint16_t> kind_numbers_;
   uint64_t last_key_ = UINT64_MAX;  // most claims in a row are of one kind
