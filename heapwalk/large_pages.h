@@ -40,10 +40,12 @@ void assign_large(Vector& vector, size_t size, typename Vector::value_type value
 template <class Vector>
 void release_tail(Vector& vector, size_t size) {
   constexpr uintptr_t kPage = 4096;
-  const auto old_end = reinterpret_cast<uintptr_t>(vector.data() + vector.size()) / kPage * kPage;
+  auto* data = reinterpret_cast<char*>(vector.data());
+  const auto base = reinterpret_cast<uintptr_t>(data);
+  const size_t last = (base + vector.size() * sizeof(vector[0])) / kPage * kPage - base;
   vector.resize(size);
-  const auto end = (reinterpret_cast<uintptr_t>(vector.data() + size) + kPage - 1) / kPage * kPage;
-  if (end < old_end) madvise(reinterpret_cast<void*>(end), old_end - end, MADV_DONTNEED);
+  const size_t first = (base + size * sizeof(vector[0]) + kPage - 1) / kPage * kPage - base;
+  if (base + first < base + last) madvise(data + first, last - first, MADV_DONTNEED);
 }
 
 }  // namespace heapwalk

@@ -19,6 +19,7 @@ FieldVotes::Target FieldVotes::winner(Field field) const {
     all += entry.second;
     if (best == nullptr || entry.second > best->second) best = &entry;
   }
+  if (best == nullptr) return {};
   return static_cast<double>(best->second) >= kNearlyAll * static_cast<double>(all) ? best->first : Target{};
 }
 

@@ -169,6 +169,7 @@ TEST(ProfileStacks, NoByteIsLostHoweverFewSamples) {
   AnalysisBuilder builder;
   auto server = builder.owner(OwnerKind::module, "server");
   std::vector<AnalysisBuilder::RootRef> roots;
+  roots.reserve(3'000);
   for (int i = 0; i < 3'000; ++i) roots.push_back(builder.root(RootKind::global, server, "g" + std::to_string(i)));
   std::vector<AnalysisBuilder::ObjectRef> objects;
   for (int i = 0; i < 40'000; ++i) {

@@ -115,6 +115,7 @@ TEST_F(FieldValues, DepthAndRowsAreBounded) {
     inner = record("D" + std::to_string(i), 4, {{.name = "in", .type = inner, .offset_bytes = 0}});
   EXPECT_NE(values(inner, 4).find("in = {…}"), std::string::npos);
   std::vector<Field> fields;
+  fields.reserve(5000);
   for (uint64_t i = 0; i < 5000; ++i) fields.push_back({.name = "f", .type = char_, .offset_bytes = i});
   TypeId wide = record("Wide", 5000, fields);
   EXPECT_LT(values(wide, 5000).size(), 20'000U);

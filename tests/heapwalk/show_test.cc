@@ -50,8 +50,8 @@ TEST_F(Show, AnObjectAndItsNeighbours) {
   EXPECT_EQ(answer->referrers[1].size_bytes, 40U);
   ASSERT_EQ(answer->references.size(), 1U);
   EXPECT_EQ(answer->references[0].edge, EdgeKind::tainted);
-  ASSERT_TRUE(answer->dominator);
-  EXPECT_EQ(answer->dominator->name, "cache");
+  ASSERT_TRUE(answer->dominator.has_value());
+  EXPECT_EQ(answer->dominator.value_or(decltype(answer->dominator)::value_type{}).name, "cache");
 }
 
 TEST_F(Show, WithoutATypeItsFirstBytes) {

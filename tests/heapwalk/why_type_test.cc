@@ -20,6 +20,7 @@ std::string line(const MergedPath& merged) {
 
 std::vector<std::string> lines(const WhyTypeAnswer& answer) {
   std::vector<std::string> all;
+  all.reserve(answer.paths.size());
   for (const MergedPath& path : answer.paths) all.push_back(line(path));
   return all;
 }
