@@ -138,8 +138,10 @@ SuspectRow describe_root(const Analysis& analysis, const Candidate& candidate) {
   row.text =
       fmt::format("{} holds {}", root_text(path), holding_text(analysis, row.retained_bytes, row.retained_objects));
   if (candidate.part.count > 1) {
-    row.text += fmt::format(", most of it in {} {}", count_text(candidate.part.count),
-                            readable_type_name(node_name(analysis, candidate.part.heaviest)));
+    row.text +=
+        fmt::format(", {:.0f} % of it by {} {}",
+                    100 * static_cast<double>(candidate.part.bytes) / static_cast<double>(row.retained_bytes),
+                    count_text(candidate.part.count), readable_type_name(node_name(analysis, candidate.part.heaviest)));
   }
   if (path.steps.size() > 1) row.type = path.steps.back().type;
   row.path = std::move(path.steps);

@@ -54,6 +54,12 @@ struct Found {  // by one worker
   std::vector<Claim> claims;
   std::vector<Hint> hints;
   std::vector<TraitObject> trait_objects;
+
+  void clear() {
+    claims.clear();
+    hints.clear();
+    trait_objects.clear();
+  }
 };
 
 struct Source {  // a typed place whose pointers are followed

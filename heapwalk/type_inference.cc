@@ -49,7 +49,11 @@ class TypeInference {
     claim_by_vtables();
     claim_by_roots();
     follow_claims();
-    for (int round = 0; round < kGuessRounds && guess(); ++round) follow_claims();
+    int rounds = 0;
+    for (; rounds < kGuessRounds && guess(); ++rounds) follow_claims();
+    if (rounds == kGuessRounds) {
+      diagnostics_.add("types_cut_short", "fields and unions led on to further types after the last round of guesses");
+    }
     finish();
     return std::move(result_);
   }
@@ -99,7 +103,11 @@ class TypeInference {
           kind = intern(vtables.classes()[found.type], {.element = fits ? records[found.type] : kNoType},
                         TypeEvidence::runtime, Strength::runtime);
         }
-        set_kind(found.object, found.start, kind);
+        if (kind == 0) {
+          ++dropped_kinds_;
+        } else {
+          set_kind(found.object, found.start, kind);
+        }
       }
     }
   }
@@ -129,8 +137,7 @@ class TypeInference {
         if (objects.size() <= kPiece) {
           follow_objects(objects, alone);
           apply(alone.found);
-          alone.found.claims.clear();
-          alone.found.hints.clear();
+          alone.found.clear();
           continue;
         }
         std::vector<Found> found((objects.size() + kPiece - 1) / kPiece);
@@ -199,7 +206,7 @@ class TypeInference {
     if (found.hints.empty()) return;
     std::vector<Claim> claims;
     for (const Hint& hint : found.hints) {
-      if (!claim_by_embedding(hint, claims) && hints_.size() < kMaxHints) hints_.push_back(hint);
+      if (!claim_by_embedding(hint, claims)) keep(hints_, hint);
     }
     apply(claims);
   }
@@ -218,7 +225,10 @@ class TypeInference {
                               .is_array = claim.is_array,
                               .has_tail = claim.has_tail};
       const uint16_t kind = kind_of(shape, claim.evidence, claim.strength);
-      if (kind == 0) continue;
+      if (kind == 0) {
+        ++dropped_kinds_;
+        continue;
+      }
       if (claim.bytes_in_use < objects_.size_bytes(ObjectId{claim.object})) {
         spare_[claim.object] = claim.bytes_in_use;
       } else {
@@ -263,10 +273,21 @@ class TypeInference {
     return true;
   }
 
+  template <class T>
+  void keep(std::vector<T>& list, const T& item) {
+    if (list.size() < kMaxHints) {
+      list.push_back(item);
+    } else {
+      ++dropped_hints_;
+    }
+  }
+
   // What `void*` fields lead to, and which members of unions are in use.
   void guess_by_company(std::vector<Claim>& claims) {
     votes_ = FieldVotes();
     open_.clear();
+    std::ranges::sort(guessable_);  // an object that was claimed twice stands there twice, and votes once
+    guessable_.erase(std::ranges::unique(guessable_).begin(), guessable_.end());
     for (const Root& root : roots_.roots) {
       const TypeLayout* layout = result_->layout_of(root.type);
       if (layout == nullptr || !is_guessable(*layout)) continue;
@@ -326,9 +347,7 @@ class TypeInference {
       if (shape.element != kNoType && (!shape.has_tail || shape.layout->has_open_end)) {
         votes_.add(field, {shape.element, shape.is_array});
       } else if (state_.known_strength(index(*id)) > Strength::weak) {
-        if (!choose_reading(layout, bytes, readings, field, value, claims) && open_.size() < kMaxHints) {
-          open_.push_back({index(*id), field});
-        }
+        if (!choose_reading(layout, bytes, readings, field, value, claims)) keep(open_, Open{index(*id), field});
       }
     }
   }
@@ -370,7 +389,6 @@ class TypeInference {
   }
 
   void set_kind(uint32_t object, Address start, uint16_t kind) {
-    if (kind == 0) return;
     result_->kind_of_[object] = kind;
     const TypeLayout* layout = result_->kinds_[kind].shape.layout;
     if (layout == nullptr || layout->slots.empty()) return;
@@ -411,10 +429,7 @@ class TypeInference {
 
   // Shapes without an element are not shared: the caller remembers them.
   uint16_t intern(const std::string& name, ObjectShape shape, TypeEvidence evidence, Strength strength) {
-    if (result_->kinds_.size() > kMaxKinds) {
-      ++dropped_kinds_;
-      return 0;
-    }
+    if (result_->kinds_.size() > kMaxKinds) return 0;
     auto [type, is_first] = type_numbers_.try_emplace(name, result_->type_count());
     if (is_first) result_->names_.push_back(name);
     const auto kind = static_cast<uint16_t>(result_->kinds_.size());
@@ -435,8 +450,12 @@ class TypeInference {
       diagnostics_.add("type_conflict", "pointers of different types lead to one allocation; the first was believed",
                        conflicts_);
     }
-    if (dropped_kinds_ > 0)
+    if (dropped_kinds_ > 0) {
       diagnostics_.add("too_many_types", "allocations whose type could not be kept", dropped_kinds_);
+    }
+    if (dropped_hints_ > 0) {
+      diagnostics_.add("too_many_hints", "references whose say about types could not be kept", dropped_hints_);
+    }
   }
 
   const CoreDump& dump_;
@@ -466,6 +485,7 @@ class TypeInference {
   std::unordered_map<std::string, uint32_t> type_numbers_;
   uint64_t conflicts_ = 0;
   uint64_t dropped_kinds_ = 0;
+  uint64_t dropped_hints_ = 0;
 };
 
 std::unique_ptr<const ObjectTypes> infer_types(const CoreDump& dump, const ObjectIndex& objects, const RootSet& roots,

@@ -164,8 +164,8 @@ class Split : public testing::TestWithParam<Variant> {
     EXPECT_EQ(whole.losses(), "");
     EXPECT_EQ(split.losses(), "");
     EXPECT_EQ(split.variables, whole.variables);
-    EXPECT_EQ(lines_without(whole.types, split.types), "");  // GCC leaves unused types in split units
-    EXPECT_GT(std::ranges::count(split.variables, '\n'), 5);
+    EXPECT_EQ(lines_without(whole.types, split.types), "");   // GCC leaves unused types in split units
+    EXPECT_GT(std::ranges::count(split.variables, '\n'), 5);  // the comparison above was not one of nothings
     EXPECT_GT(split.types.size(), 50u);
   }
 
@@ -261,7 +261,7 @@ TEST_P(Split, DamagedFilesAreHandled) {
   }
   ASSERT_GE(targets.size(), 2u);
   std::mt19937 random(11);
-  std::set<size_t> outcomes;
+  size_t noticed = 0;
   for (int round = 0; round < 60; ++round) {
     std::string damaged = good;
     for (int flip = 0; flip < 1 + round % 20; ++flip) {
@@ -269,9 +269,9 @@ TEST_P(Split, DamagedFilesAreHandled) {
       damaged[section.offset + random() % section.size_bytes] = static_cast<char>(random());
     }
     directory_.write(name, damaged);
-    outcomes.insert(Read(file("program"), {}, 1).types.size());
+    if (!Read(file("program"), {}, 1).losses().empty()) ++noticed;
   }
-  EXPECT_GE(outcomes.size(), name.ends_with("dwo") ? 1u : 3u);  // of compressed sections all is lost
+  EXPECT_GT(noticed, 30u);  // a flip that only changes a number is a different program, not damage
 }
 
 INSTANTIATE_TEST_SUITE_P(BuiltBy, Split,

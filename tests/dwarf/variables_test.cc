@@ -6,7 +6,6 @@
 #include <cstring>
 #include <fstream>
 #include <random>
-#include <set>
 
 #include "dump/elf_image.h"
 #include "dwarf/type_reader.h"
@@ -269,7 +268,7 @@ TEST(Variables, DamagedDebugInfoIsHandled) {
       if (const ElfSection* section = image->find_section(name)) sections.push_back(section);
     }
     std::mt19937 random(5);
-    std::set<size_t> sizes;
+    size_t noticed = 0;
     for (int round = 0; round < 300; ++round) {
       std::vector<std::byte> damaged = bytes;
       for (int flip = 0; flip < 1 + round % 20; ++flip) {
@@ -281,9 +280,10 @@ TEST(Variables, DamagedDebugInfoIsHandled) {
       auto broken = ElfImage::from_bytes(damaged, "damaged", nullptr);
       ASSERT_TRUE(broken);
       Diagnostics diagnostics;
-      sizes.insert(variables_of(module_of(*broken), 1, diagnostics).size());
+      variables_of(module_of(*broken), 1, diagnostics);
+      if (diagnostics.count("damaged_debug_info") > 0) ++noticed;
     }
-    EXPECT_GE(sizes.size(), 2u);
+    EXPECT_GT(noticed, 0u);
   }
 }
 
