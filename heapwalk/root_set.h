@@ -49,9 +49,16 @@ struct Root {
   uint64_t value = 0;     // registers: the content
 };
 
+// A variable of a record type, or of an array of such. It need not refer to anything: pointers on the heap lead to it.
+struct TypedVariable {
+  Address address;
+  TypeId type;
+};
+
 struct RootSet {
   std::vector<Owner> owners;
   std::vector<Root> roots;
+  std::vector<TypedVariable> variables;  // of all modules whose debug info was read; by address
   // Ranges that thread stacks, TLS blocks and module data occupy, for the accounting. Sorted, disjoint per kind.
   std::vector<AddressRange> stack_ranges;
   std::vector<AddressRange> tls_ranges;
