@@ -29,8 +29,9 @@ uint64_t table_header_bytes(const llvm::DWARFUnit& unit) {
 }
 
 Bytes part_of_unit(llvm::DWARFUnit& unit, Bytes section, llvm::DWARFSectionKind kind) {
-  const auto id = unit.getDWOId();
-  const auto* entry = id ? unit.getContext().getCUIndex().getFromHash(*id) : nullptr;
+  const llvm::DWARFUnitIndex& packed = unit.getContext().getCUIndex();
+  const auto id = packed ? unit.getDWOId() : std::nullopt;
+  const auto* entry = id ? packed.getFromHash(*id) : nullptr;
   const auto* part = entry != nullptr ? entry->getContribution(kind) : nullptr;
   if (part == nullptr) return section;
   if (part->getOffset() > section.size()) return {};

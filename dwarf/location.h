@@ -28,11 +28,16 @@ namespace heapwalk {
 // The registers of one frame, by DWARF number, as far as the unwinder could restore them.
 struct FrameRegisters {
   static constexpr unsigned kCount = 33;  // x86-64: 0–16, aarch64: 0–31
+  static constexpr uint64_t kInProcessor = 0;
+  static constexpr uint64_t kSomewhere = UINT64_MAX;
   std::array<uint64_t, kCount> values{};
+  // Where the value is now: a function that the frame called may have put it on the stack to use the register itself.
+  std::array<uint64_t, kCount> places{};
   uint64_t known = 0;
 
-  void set(unsigned number, uint64_t value) {
+  void set(unsigned number, uint64_t value, uint64_t place = kInProcessor) {
     values[number] = value;
+    places[number] = place;
     known |= uint64_t{1} << number;
   }
   std::optional<uint64_t> get(uint64_t number) const {

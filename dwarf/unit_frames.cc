@@ -33,9 +33,9 @@ std::string function_name(const Die& die) {
 
 }  // namespace
 
-bool covers_frames(const FrameWish& wish, AddressLists& lists, const Die& unit_die) {
-  if (wish.frames == nullptr || wish.frames->pcs().empty()) return false;
-  auto ranges = lists.ranges(unit_die);
+bool covers_frames(const FrameWish& wish, const DebugSections& sections, const Die& unit_die) {
+  if (wish.frames->pcs().empty()) return false;
+  const auto ranges = AddressLists(sections, unit_die).ranges(unit_die);
   return !ranges || std::ranges::any_of(*ranges, [&](const AddressLists::Range& range) {
     return wish.frames->wants(range.first, range.second);
   });

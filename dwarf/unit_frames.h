@@ -40,7 +40,7 @@ struct FoundFunction {
 };
 
 // A unit, or the skeleton of one, that does not say what it covers may cover anything.
-bool covers_frames(const FrameWish& wish, AddressLists& lists, const Die& unit_die);
+bool covers_frames(const FrameWish& wish, const DebugSections& sections, const Die& unit_die);
 
 class FrameCollector {
  public:

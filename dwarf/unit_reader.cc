@@ -61,15 +61,15 @@ UnitContent UnitReader::read_unit(llvm::DWARFUnit& unit, bool with_frames) const
     return content;
   }
   LineTable lines = LineTable::of(sections_, unit_die);
-  auto lists = std::make_optional<AddressLists>(sections_, unit_die);
+  const SkeletonBases* bases = nullptr;
   with_frames = with_frames && wish_.frames != nullptr && !unit.isTypeUnit();
   if (!sections_.is_split()) {
-    const bool is_wanted = with_frames && covers_frames(wish_, *lists, unit_die);
-    if (with_frames && wish_.nothing_else && !is_wanted) return content;
-    with_frames = is_wanted;
+    const bool is_covering = with_frames && covers_frames(wish_, sections_, unit_die);
+    if (with_frames && wish_.nothing_else && !is_covering) return content;
+    with_frames = is_covering;
     content.skeleton = read_skeleton(sections_, unit_die);
     if (content.skeleton) {
-      content.skeleton->has_frames = is_wanted;
+      content.skeleton->has_frames = is_covering;
       return content;
     }
   } else if (!unit.isTypeUnit()) {
@@ -78,20 +78,19 @@ UnitContent UnitReader::read_unit(llvm::DWARFUnit& unit, bool with_frames) const
     if (skeleton == skeletons_.end()) return content;
     content.split_id = id;
     lines = skeleton->second->lines;
+    bases = &skeleton->second->bases;
     with_frames = with_frames && skeleton->second->has_frames;
     if (auto base = skeleton->second->address_base) {
       unit.setAddrOffsetSection(&unit.getContext().getDWARFObj().getAddrSection(), *base);
     }
-    lists.emplace(sections_, unit_die, &skeleton->second->bases);
   }
-  if (!with_frames) {
-    read_entries(unit_die, lines, nullptr, content);
-    return content;
+  std::optional<FrameCollector> frames;
+  if (with_frames) frames.emplace(wish_, AddressLists(sections_, unit_die, bases), lines, signatures_, unit);
+  read_entries(unit_die, lines, frames ? &*frames : nullptr, content);
+  if (frames) {
+    content.types.damage += frames->damage();
+    content.functions = frames->take();
   }
-  FrameCollector frames(wish_, *std::move(lists), lines, signatures_, unit);
-  read_entries(unit_die, lines, &frames, content);
-  content.types.damage += frames.damage();
-  content.functions = frames.take();
   return content;
 }
 

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <unordered_map>
@@ -23,6 +24,16 @@ struct Reported {
   std::vector<char> image;  // a copy of what has no file (the vDSO), for elf_memory
 };
 
+// Where a function keeps the registers of its caller, at one of its instructions.
+struct SaveRules {
+  uint64_t untouched = 0;  // by register: it is where the caller left it
+  uint64_t on_stack = 0;   // by register: at the CFA plus its offset
+  std::array<uint64_t, FrameRegisters::kCount> offsets{};
+};
+
+constexpr uint8_t kCallFrameCfa = 0x9c;  // DW_OP_call_frame_cfa
+constexpr uint8_t kPlusConstant = 0x23;  // DW_OP_plus_uconst
+
 }  // namespace
 
 struct Unwinder::State {
@@ -32,7 +43,8 @@ struct Unwinder::State {
   std::vector<Frame>* frames = nullptr;  // of that thread
   size_t max_frames = 0;
   size_t broken_stacks = 0;
-  std::unordered_map<Address, std::string> names;  // of functions, by lookup pc: threads share most of them
+  std::unordered_map<Address, SaveRules> save_rules;  // by lookup pc
+  std::unordered_map<Address, std::string> names;     // of functions, by lookup pc: threads share most of them
   Elf64_Ehdr machine{};  // an ELF file of one header: tells libdwfl the architecture, even where no module has a file
   Elf* machine_elf = nullptr;
   std::vector<Reported> reported;  // libdwfl's user data of each module; reserved once, so that elements stay put
@@ -155,16 +167,63 @@ struct UnwinderCallbacks {
     added.signal_frame = is_activation && !is_innermost && !is_interrupted;
     // A return address may already belong to the next function: the call before it does not.
     added.lookup_pc = is_activation ? added.pc : added.pc - 1;
-    read_registers(frame, x86, is_activation, added.registers);
+    if (is_innermost) {
+      for (unsigned number = 0; number < (x86 ? std::size(kDwarfX86) : 32); ++number)
+        if (Dwarf_Word value = 0; dwfl_frame_reg(frame, number, &value) == 0) added.registers.set(number, value);
+    } else {
+      restore_registers(state, frame, frames[frames.size() - 2], added);
+    }
     return frames.size() < state.max_frames ? DWARF_CB_OK : DWARF_CB_ABORT;
   }
 
-  // Of a caller, only the registers that its callee had to preserve: the others are gone.
-  static void read_registers(Dwfl_Frame* frame, bool x86, bool is_activation, FrameRegisters& registers) {
+  // Of a caller, only the registers that its callee had to preserve: the others are gone. Of an interrupted frame, all.
+  static void restore_registers(State& state, Dwfl_Frame* frame, const Frame& callee, Frame& caller) {
+    const bool x86 = state.dump->process.architecture == Architecture::x86_64;
+    const SaveRules* rules = callee.signal_frame ? nullptr : &save_rules(state, callee.lookup_pc);
     for (unsigned number = 0; number < (x86 ? std::size(kDwarfX86) : 32); ++number) {
+      if (rules != nullptr && !is_preserved(number, x86)) continue;
       Dwarf_Word value = 0;
-      if (!is_activation && !is_preserved(number, x86)) continue;
-      if (dwfl_frame_reg(frame, number, &value) == 0) registers.set(number, value);
+      const bool is_known = dwfl_frame_reg(frame, number, &value) == 0;
+      if (rules != nullptr && (rules->untouched >> number & 1) != 0) {
+        // elfutils 0.188 takes rax for rbx here, and forgets rbx (backends/x86_64_cfi.c).
+        if (auto same = callee.registers.get(number))
+          caller.registers.set(number, *same, callee.registers.places[number]);
+      } else if (is_known) {
+        const bool is_on_stack = rules != nullptr && (rules->on_stack >> number & 1) != 0 && callee.cfa;
+        caller.registers.set(number, value,
+                             is_on_stack ? *callee.cfa + rules->offsets[number] : FrameRegisters::kSomewhere);
+      }
+    }
+  }
+
+  // What the call frame information says of the caller's registers while the instruction at the pc runs.
+  static const SaveRules& save_rules(State& state, Address pc) {
+    auto [at, is_new] = state.save_rules.try_emplace(pc);
+    if (!is_new) return at->second;
+    Dwfl_Module* module = dwfl_addrmodule(state.dwfl, pc.value);
+    for (auto cfi_of : {dwfl_module_eh_cfi, dwfl_module_dwarf_cfi}) {
+      Dwarf_Addr bias = 0;
+      Dwarf_CFI* cfi = module == nullptr ? nullptr : cfi_of(module, &bias);
+      Dwarf_Frame* found = nullptr;
+      if (cfi == nullptr || dwarf_cfi_addrframe(cfi, pc.value - bias, &found) != 0) continue;
+      const std::unique_ptr<Dwarf_Frame, decltype(&std::free)> frame(found, &std::free);
+      for (unsigned number = 0; number < FrameRegisters::kCount; ++number) add_rule(frame.get(), number, at->second);
+      break;
+    }
+    return at->second;
+  }
+
+  static void add_rule(Dwarf_Frame* frame, unsigned number, SaveRules& rules) {
+    Dwarf_Op memory[3];
+    Dwarf_Op* operations = nullptr;
+    size_t count = 0;
+    if (dwarf_frame_register(frame, static_cast<int>(number), memory, &operations, &count) != 0) return;
+    if (count == 0) {  // the same value, or nothing is said
+      rules.untouched |= uint64_t{1} << number;
+    } else if (operations[0].atom == kCallFrameCfa &&
+               (count == 1 || (count == 2 && operations[1].atom == kPlusConstant))) {
+      rules.on_stack |= uint64_t{1} << number;
+      rules.offsets[number] = count == 1 ? 0 : operations[1].number;
     }
   }
 

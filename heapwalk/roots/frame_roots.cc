@@ -108,9 +108,9 @@ class FramePlaceFinder {
       place.type = type_of_part(types, variable.type, piece.offset_bytes, size_bytes);
     }
     if (size_bytes < 8) return;  // no room for an address
-    if (piece.kind == LocationPiece::Kind::memory) {
-      place.memory = AddressRange::of(Address{piece.value}, size_bytes).intersect(thread_.stack);
-      if (place.memory.begin != Address{piece.value} || !holds_reference(place.memory)) return;
+    if (auto memory = memory_of(frame, piece, size_bytes)) {
+      place.memory = memory->intersect(thread_.stack);
+      if (place.memory.begin != memory->begin || !holds_reference(place.memory)) return;
       place.name = name_of(variable);
       range_of(frame).contains(place.memory) ? add_memory(std::move(place)) : elsewhere_.push_back(std::move(place));
       return;
@@ -121,6 +121,14 @@ class FramePlaceFinder {
     if (place.number && !taken_.insert(frame * FrameRegisters::kCount + *place.number).second) return;
     place.name = name_of(variable);
     in_registers_.push_back(std::move(place));
+  }
+
+  // Where the piece is in memory: also of a register that a callee has saved.
+  std::optional<AddressRange> memory_of(size_t frame, const LocationPiece& piece, uint64_t size_bytes) const {
+    if (piece.kind == LocationPiece::Kind::memory) return AddressRange::of(Address{piece.value}, size_bytes);
+    if (piece.kind == LocationPiece::Kind::value) return std::nullopt;
+    const Address saved{frames_[frame].registers.places[piece.number]};
+    return thread_.stack.contains(saved) ? std::optional(AddressRange::of(saved, 8)) : std::nullopt;
   }
 
   bool holds_reference(AddressRange memory) {

@@ -88,8 +88,8 @@ class ThreadRoots {
       const bool in_memory = !place.memory.empty();
       if (in_memory) {
         variable_ranges_.push_back(place.memory);
-      } else if (place.number) {
-        name_register(place.frame, *place.number);
+      } else if (place.number && frames_[place.frame].registers.places[*place.number] == FrameRegisters::kInProcessor) {
+        named_registers_.insert(*place.number);
       }
       set_.roots.push_back(
           {.kind = in_memory ? RootKind::stack : RootKind::register_,
@@ -180,13 +180,6 @@ class ThreadRoots {
     });
   }
 
-  // A register of the processor that a frame's variable is in: no frame further in has changed it.
-  void name_register(size_t frame, unsigned number) {
-    const auto value = frames_[frame].registers.get(number);
-    for (size_t i = 0; i < frame; ++i)
-      if (frames_[i].registers.get(number) != value) return;
-    named_registers_.insert(number);
-  }
   bool is_named(const Register& r) const {
     const auto number = dwarf_register(inputs_.dump->process.architecture, r.name);
     return number && named_registers_.contains(*number);
