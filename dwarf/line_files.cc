@@ -1,5 +1,7 @@
 #include "dwarf/line_files.h"
 
+#include <fmt/format.h>
+
 namespace heapwalk {
 
 namespace dw = llvm::dwarf;
@@ -190,6 +192,16 @@ std::string LineFiles::path(uint64_t index) const {
   }
   while (path.starts_with("./")) path = path.substr(2);
   return path;
+}
+
+std::string DeclarationFiles::text(uint64_t file, uint64_t line) {
+  if (line == 0) return "";
+  if (!files_) {
+    if (!lines_.offset) return "";
+    files_.emplace(*lines_.sections, *lines_.offset, lines_.compilation_directory);
+  }
+  std::string path = files_->path(file);
+  return path.empty() ? "" : fmt::format("{}:{}", path, line);
 }
 
 }  // namespace heapwalk

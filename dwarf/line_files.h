@@ -45,4 +45,17 @@ class LineFiles {
   std::vector<File> files_;
 };
 
+// Where things of a unit are declared. The table is read when first asked for.
+class DeclarationFiles {
+ public:
+  explicit DeclarationFiles(const LineTable& lines) : lines_(lines) {}
+
+  // "src/cache.cc:12"; empty when unknown.
+  std::string text(uint64_t file, uint64_t line);
+
+ private:
+  LineTable lines_;
+  std::optional<LineFiles> files_;
+};
+
 }  // namespace heapwalk

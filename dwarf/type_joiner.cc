@@ -136,7 +136,9 @@ TypeId TypeJoiner::wrap(const Place& place, TypeId target) {
     case EntryKind::pointer:
       return types_.pointer_to(target);
     case EntryKind::reference:
-      return types_.pointer_to(target, true);
+      return types_.pointer_to(target, PointerForm::reference);
+    case EntryKind::single_pointer:
+      return types_.pointer_to(target, PointerForm::single);
     case EntryKind::member_pointer: {
       const bool is_function = target != kNoType && types_.table()[target].kind == TypeKind::function;
       return types_.base("(pointer to member)", is_function ? 16 : 8, BaseEncoding::other);

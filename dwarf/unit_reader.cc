@@ -48,12 +48,12 @@ std::vector<UnitContent> UnitReader::read(size_t begin, size_t end) const {
   std::vector<UnitContent> contents(end - begin);
   std::atomic<size_t> next = begin;
   parallel_for(contexts_.size(), threads_, [&](size_t worker) {
-    for (size_t i = next++; i < end; i = next++) contents[i - begin] = read_unit(unit(worker, i));
+    for (size_t i = next++; i < end; i = next++) contents[i - begin] = read_unit(unit(worker, i), true);
   });
   return contents;
 }
 
-UnitContent UnitReader::read_unit(llvm::DWARFUnit& unit) const {
+UnitContent UnitReader::read_unit(llvm::DWARFUnit& unit, bool with_frames) const {
   UnitContent content;
   Die unit_die;
   if (!open_unit(unit, unit_die)) {
@@ -61,29 +61,47 @@ UnitContent UnitReader::read_unit(llvm::DWARFUnit& unit) const {
     return content;
   }
   LineTable lines = LineTable::of(sections_, unit_die);
+  const SkeletonBases* bases = nullptr;
+  with_frames = with_frames && wish_.frames != nullptr && !unit.isTypeUnit();
   if (!sections_.is_split()) {
+    const bool is_covering = with_frames && covers_frames(wish_, sections_, unit_die);
+    if (with_frames && wish_.nothing_else && !is_covering) return content;
+    with_frames = is_covering;
     content.skeleton = read_skeleton(sections_, unit_die);
-    if (content.skeleton) return content;
+    if (content.skeleton) {
+      content.skeleton->has_frames = is_covering;
+      return content;
+    }
   } else if (!unit.isTypeUnit()) {
     auto id = unit.getDWOId();
     auto skeleton = id ? skeletons_.find(*id) : skeletons_.end();
     if (skeleton == skeletons_.end()) return content;
     content.split_id = id;
     lines = skeleton->second->lines;
+    bases = &skeleton->second->bases;
+    with_frames = with_frames && skeleton->second->has_frames;
     if (auto base = skeleton->second->address_base) {
       unit.setAddrOffsetSection(&unit.getContext().getDWARFObj().getAddrSection(), *base);
     }
   }
-  read_entries(unit_die, lines, content);
+  std::optional<FrameCollector> frames;
+  if (with_frames) frames.emplace(wish_, AddressLists(sections_, unit_die, bases), lines, signatures_, unit);
+  read_entries(unit_die, lines, frames ? &*frames : nullptr, content);
+  if (frames) {
+    content.types.damage += frames->damage();
+    content.functions = frames->take();
+  }
   return content;
 }
 
-void UnitReader::read_entries(const Die& unit_die, const LineTable& lines, UnitContent& content) const {
+void UnitReader::read_entries(const Die& unit_die, const LineTable& lines, FrameCollector* frames,
+                              UnitContent& content) const {
   const bool skips_bodies = is_c_family(unit_die.number(dw::DW_AT_language).value_or(0));
   TypeCollector types(known_, signatures_, unit_die);
   VariableCollector variables(module_, lines, signatures_, unit_die);
   const bool is_whole = walk_entries(unit_die, [&](const Die& die, const std::vector<uint64_t>& scopes) {
     if (die.tag() == dw::DW_TAG_variable) variables.visit(die, scopes);
+    if (frames != nullptr && die.tag() == dw::DW_TAG_subprogram && die.has_children()) frames->visit(die);
     return types.visit(die, scopes) && skips_bodies;
   });
   content.types = std::move(types).finish();
@@ -94,7 +112,7 @@ void UnitReader::read_entries(const Die& unit_die, const LineTable& lines, UnitC
 std::optional<UnitTypes> UnitReader::read_types_at(EntryKey key) const {
   auto after = std::ranges::upper_bound(begins_, key);
   if (after == begins_.begin()) return std::nullopt;
-  UnitContent content = read_unit(unit(0, after - begins_.begin() - 1));
+  UnitContent content = read_unit(unit(0, after - begins_.begin() - 1), false);
   if (key >= content.types.end) return std::nullopt;
   return std::move(content.types);
 }

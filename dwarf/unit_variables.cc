@@ -4,22 +4,12 @@
 
 #include "dump/symbols.h"
 #include "dwarf/entry_names.h"
+#include "dwarf/leb128.h"
 
 namespace heapwalk {
 namespace {
 
 namespace dw = llvm::dwarf;
-
-std::optional<uint64_t> read_uleb(ByteReader& reader) {
-  uint64_t value = 0;
-  for (unsigned shift = 0; shift < 64; shift += 7) {
-    auto byte = reader.read<uint8_t>();
-    if (!byte) return std::nullopt;
-    value |= uint64_t{*byte & 0x7fu} << shift;
-    if ((*byte & 0x80) == 0) return value;
-  }
-  return std::nullopt;
-}
 
 std::optional<uint64_t> read_address_index(llvm::DWARFUnit& unit, ByteReader& reader) {
   auto index = read_uleb(reader);
@@ -32,7 +22,7 @@ std::optional<uint64_t> read_address_index(llvm::DWARFUnit& unit, ByteReader& re
 
 VariableCollector::VariableCollector(const Module& module, const LineTable& lines, const SignatureMap& signatures,
                                      const Die& unit_die)
-    : module_(module), lines_(lines), signatures_(signatures), unit_(unit_die.unit()), unit_die_(unit_die) {}
+    : module_(module), files_(lines), signatures_(signatures), unit_(unit_die.unit()), unit_die_(unit_die) {}
 
 // The place that a location expression fixes without registers or memory; nullopt for all others.
 std::optional<VariableCollector::Place> VariableCollector::read_place(llvm::DWARFUnit& unit, Bytes expression) {
@@ -105,7 +95,7 @@ void VariableCollector::visit(const Die& die, const Scopes& scopes) {
   variable.tls = place->tls;
   variable.address = place->tls ? Address{place->link_address} : module_.to_runtime(place->link_address);
   variable.size_bytes = symbol != nullptr ? symbol->size_bytes : 0;
-  variable.source = source_text(completed);
+  if (completed.file_unit == &unit_) variable.source = files_.text(completed.file, completed.line);
 
   variable.name = without_abi_tags(name_variable(completed, symbol, scopes));
   if (variable.name.empty()) return;  // a string literal
@@ -165,16 +155,6 @@ VariableCollector::Scope VariableCollector::scope_of(const Scopes& scopes) {
   std::string text;
   for (auto part = parts.rbegin(); part != parts.rend(); ++part) text = joined(std::move(text), *part);
   return {std::move(text), in_function, declared_at};
-}
-
-std::string VariableCollector::source_text(const CompletedEntry& completed) {
-  if (completed.file_unit != &unit_ || completed.line == 0) return "";
-  if (!files_) {
-    if (!lines_.offset) return "";
-    files_.emplace(*lines_.sections, *lines_.offset, lines_.compilation_directory);
-  }
-  std::string path = files_->path(completed.file);
-  return path.empty() ? "" : fmt::format("{}:{}", path, completed.line);
 }
 
 std::vector<FoundVariable> VariableCollector::finish() && {

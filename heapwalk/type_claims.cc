@@ -154,12 +154,14 @@ std::optional<Claim> PointerJudge::claim_of(const Candidate& candidate, std::vec
   if (candidate.slot->range != PointerSlot::kNone && !is_plausible(candidate, each, room)) return std::nullopt;
   const bool is_open = layout != nullptr && layout->has_open_end && header == 0;
   const bool one = is_open || room - each < max_slack(room);
-  const bool several = room % each < max_slack(room) || candidate.extent.whole != UINT64_MAX;
+  const bool may_be_several =
+      !candidate.slot->is_single || type.kind != TypeKind::record || candidate.slot->range != PointerSlot::kNone;
+  const bool several = (may_be_several && room % each < max_slack(room)) || candidate.extent.whole != UINT64_MAX;
   const bool snug = one && (is_open || header != 0 || is_snug(room, each));
   if (!snug && header == 0 && may_be_part && !candidate.slot->is_container) hints->push_back({nearest.id, target, 0});
   Claim claim{.object = nearest.id, .start = nearest.start, .element = target};
   claim.header_bytes = static_cast<uint8_t>(header);
-  const bool is_text = type.kind == TypeKind::base && type.encoding == BaseEncoding::character;
+  const bool is_text = type.kind == TypeKind::base && (type.encoding == BaseEncoding::character || each == 1);
   claim.is_array = header != 0 || is_text || candidate.slot->range != PointerSlot::kNone || (!one && several);
   claim.has_tail = is_open || (!one && !several);
   claim.strength = strength_of(*candidate.slot, type, one || header != 0, several);

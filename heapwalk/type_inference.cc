@@ -56,7 +56,9 @@ class TypeInference {
   std::unique_ptr<const ObjectTypes> run() {
     assign_large(result_->kind_of_, objects_.size(), uint16_t{0});
     claim_by_vtables();
-    claim_by_roots();
+    claim_by_roots(false);
+    follow_claims();
+    claim_by_roots(true);
     follow_claims();
     int rounds = 0;
     for (; rounds < kGuessRounds && guess(); ++rounds) follow_claims();
@@ -121,13 +123,17 @@ class TypeInference {
     }
   }
 
-  void claim_by_roots() {
+  // Locals come after all that others say: without optimisation they have a place before they have a value.
+  void claim_by_roots(bool locals) {
     Follower follower;
     for (const Root& root : roots_.roots) {
-      if (root.type == kNoType || root.location.empty()) continue;
+      const bool is_local = root.kind == RootKind::stack || root.kind == RootKind::register_;
+      if (root.type == kNoType || is_local != locals) continue;
       const TypeLayout& layout = state_.make_layouts(root.type);
-      const uint64_t size_bytes = std::min(layout.size_bytes, root.location.size_bytes());
-      Bytes bytes = dump_.memory.read_exactly(root.location.begin, size_bytes);
+      const bool is_value = root.location.empty();
+      const uint64_t size_bytes = std::min(layout.size_bytes, is_value ? 8 : root.location.size_bytes());
+      const Bytes bytes = is_value ? std::as_bytes(std::span(&root.value, 1)).first(size_bytes)
+                                   : dump_.memory.read_exactly(root.location.begin, size_bytes);
       if (bytes.empty()) continue;
       judge_->follow({&layout, bytes.data(), size_bytes, false}, follower);
     }

@@ -104,6 +104,7 @@ class Flattener {
     slot.offset_bytes = static_cast<uint32_t>(place.offset);
     slot.target = type.target;
     slot.is_weak = place.weak;
+    slot.is_single = type.form != PointerForm::star;
     slot.guard = place.guard;
     if (place.weak) slot.tag = place.tag;
     if (place.rule != nullptr) {
