@@ -27,7 +27,7 @@ void PointerJudge::follow(const Source& source, Follower& follower) const {
       const Address value{load<uint64_t>(source.data + base + slot.offset_bytes)};
       if (!heap.contains(value)) continue;
       const uint64_t rest = source.size_bytes - base;
-      if (slot.guard != PointerSlot::kNone && !is_there(layout.guards[slot.guard], source.data + base, rest)) continue;
+      if (slot.guard != Guard::kNone && !layout.holds(slot.guard, source.data + base, rest)) continue;
       Candidate candidate{value, &slot, {}, objects_.place(value)};
       if (slot.range != PointerSlot::kNone) {
         const ElementRange& range = layout.ranges[slot.range];
@@ -52,14 +52,6 @@ void PointerJudge::judge_ahead(Follower& follower) const {
 // Then it says itself whether it is meant: the capacity has to be the allocation's.
 bool PointerJudge::has_capacity(const TypeLayout& layout, const PointerSlot& slot) {
   return slot.range != PointerSlot::kNone && layout.ranges[slot.range].capacity_offset_bytes != ElementRange::kNone;
-}
-
-bool PointerJudge::is_there(const Guard& guard, const std::byte* data, uint64_t size_bytes) {
-  if (guard.offset_bytes >= size_bytes) return false;
-  const auto value = static_cast<uint8_t>(data[guard.offset_bytes]);
-  return guard.test == Guard::Test::not_zero ? value != 0
-         : guard.test == Guard::Test::equal  ? value == guard.value
-                                             : value > guard.value;
 }
 
 void PointerJudge::add_trait_object(const ElementRange& range, Address value, const PointerSlot& slot,
@@ -205,8 +197,7 @@ bool PointerJudge::looks_like(const Claim& claim, Address start, uint64_t size_b
     const Bytes element = dump_.memory.read_exactly(start + base, layout->size_bytes);
     for (const PointerSlot& slot : layout->slots) {
       if (slot.is_weak) continue;
-      if (slot.guard != PointerSlot::kNone && !is_there(layout->guards[slot.guard], element.data(), element.size()))
-        continue;
+      if (slot.guard != Guard::kNone && !layout->holds(slot.guard, element.data(), element.size())) continue;
       auto word = dump_.memory.read_word(start + base + slot.offset_bytes);
       const bool leads = word && objects_.span().contains(Address{*word});
       if (has_capacity(*layout, slot)) {

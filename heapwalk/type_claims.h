@@ -116,7 +116,6 @@ class PointerJudge {
   static bool has_capacity(const TypeLayout& layout, const PointerSlot& slot);
 
  private:
-  static bool is_there(const Guard& guard, const std::byte* data, uint64_t size_bytes);
   static void add_trait_object(const ElementRange& range, Address value, const PointerSlot& slot, const std::byte* data,
                                uint64_t size_bytes, Found& found);
   bool move_to_first(Candidate& candidate) const;
