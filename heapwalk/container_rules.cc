@@ -59,6 +59,8 @@ constexpr auto kRules = std::to_array<ContainerRule>({
     {.record = "std::unique_ptr"},
     {.record = "std::__shared_ptr"},
     {.record = "std::__weak_ptr"},
+    {.record = "std::_Function_base", .object = "_M_object", .vtable = "_M_manager"},
+    {.record = "std::any", .object = "_M_ptr", .vtable = "_M_manager"},
     {.record = "std::_Optional_payload_base", .engaged = "_M_engaged"},
     {.record = "std::__detail::__variant::_Variant_storage", .choice = "_M_index", .rest = "_M_rest"},
 
@@ -104,6 +106,7 @@ constexpr auto kRules = std::to_array<ContainerRule>({
     {.record = "std::__1::unique_ptr"},
     {.record = "std::__1::shared_ptr"},
     {.record = "std::__1::weak_ptr"},
+    {.record = "std::__1::any", .object = "__ptr", .vtable = "__h_|__h"},
     {.record = "std::__1::__optional_destruct_base", .engaged = "__engaged_"},
     {.record = "std::__1::__variant_detail::__base", .choice = "__index", .rest = "__tail"},
 

@@ -63,9 +63,7 @@ Containers::Containers(const TypeTable& types) : types_(&types), is_node_base_(t
 
 const ContainerRule* Containers::rule_of(TypeId record) const {
   if (record == kNoType || (*types_)[record].kind != TypeKind::record) return nullptr;
-  const std::string_view name = (*types_)[record].name;
-  if (!name.ends_with('>')) return nullptr;
-  auto at = by_template_.find(library_name(name));
+  auto at = by_template_.find(library_name((*types_)[record].name));
   return at == by_template_.end() ? nullptr : at->second;
 }
 

@@ -196,7 +196,7 @@ bool PointerJudge::looks_like(const Claim& claim, Address start, uint64_t size_b
   for (uint64_t base = claim.header_bytes; base + layout->size_bytes <= size_bytes; base += layout->size_bytes) {
     const Bytes element = dump_.memory.read_exactly(start + base, layout->size_bytes);
     for (const PointerSlot& slot : layout->slots) {
-      if (slot.is_weak) continue;
+      if (slot.is_weak || slot.is_erased) continue;
       if (slot.guard != Guard::kNone && !layout->holds(slot.guard, element.data(), element.size())) continue;
       auto word = dump_.memory.read_word(start + base + slot.offset_bytes);
       const bool leads = word && objects_.span().contains(Address{*word});

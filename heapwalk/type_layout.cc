@@ -172,7 +172,16 @@ class Flattener {
     layout_.guards.push_back(std::move(guard));
   }
 
+  // Room for a value of some type or other.
+  static bool is_raw_storage(std::string_view name) {
+    return name.ends_with(">::type") && name.find("std::") == 0 &&
+           name.find("aligned_storage<") != std::string_view::npos;
+  }
+
   void lay_record(const Place& place, int depth) {
+    if (is_raw_storage(types_[place.type].name)) {
+      return mark(place, types_.size_bytes(place.type), EdgeKind::conservative);
+    }
     Place inner = place;
     if (const ContainerRule* rule = containers_.rule_of(place.type)) {
       inner.rule = rule;
@@ -231,8 +240,25 @@ class Flattener {
     const uint32_t object = offset_of(place, rule.object);
     const uint32_t vtable = offset_of(place, rule.vtable);
     if (object != ElementRange::kNone && vtable != ElementRange::kNone) {
+      erase_readings(place, object, first_slot);
       add_range(object, first_slot, {.vtable_offset_bytes = vtable});
     }
+  }
+
+  // `void* or whatever is small enough`: no reading of the word is better than another.
+  void erase_readings(const Place& place, uint32_t offset, size_t first_slot) {
+    const auto begin = layout_.slots.begin() + static_cast<ptrdiff_t>(first_slot);
+    auto is_reading = [&](const PointerSlot& slot) {
+      return slot.offset_bytes == offset && (slot.is_weak || slot.target == kNoType);
+    };
+    const auto first = std::find_if(begin, layout_.slots.end(), is_reading);
+    if (first == layout_.slots.end()) return;
+    PointerSlot slot = *first;
+    layout_.slots.erase(std::remove_if(first, layout_.slots.end(), is_reading), layout_.slots.end());
+    slot.target = place.type;  // of no meaning but that it is not nothing
+    slot.is_container = slot.is_erased = true;
+    slot.is_weak = false;
+    layout_.slots.push_back(slot);
   }
 
   void add_range(uint64_t pointer_offset, size_t first_slot, const ElementRange& range) {
@@ -284,6 +310,9 @@ class Flattener {
   // Members are laid out one over the other. Those with pointers decide; if there are several, no reading is certain,
   // unless the choice is written beside it.
   void lay_union(const Place& place, int depth) {
+    if (is_raw_storage(types_[place.type].name)) {
+      return mark(place, types_.size_bytes(place.type), EdgeKind::conservative);
+    }
     if (place.alternative >= 0) return lay_alternatives(place, depth);
     Place chosen = place;
     add_discriminant(chosen);

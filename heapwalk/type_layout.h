@@ -30,6 +30,7 @@ struct PointerSlot {
   TypeId large = kNoType;     // unless the allocation is as large as this
   uint16_t range = kNone;     // it points to elements: which of the layout's ranges says how many
   uint16_t guard = kNone;     // it is there only if this one of the layout's guards says so
+  bool is_erased = false;     // what it leads to, or whether it is a pointer at all, only a function beside it knows
   uint16_t tag = kNone;       // of a weak one: which of the layout's tags tells the readings apart
   static constexpr uint16_t kNone = UINT16_MAX;
 };
