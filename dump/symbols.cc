@@ -122,4 +122,21 @@ bool SymbolTable::check() const {
          symbol_index_.check(intervals_of(symbols_)) && tls_index_.check(intervals_of(tls_));
 }
 
+std::string_view mangled_class(std::string_view function, std::string_view name) {
+  if (!function.starts_with("_ZN") || name.empty()) return {};
+  const size_t begin = function.find_first_not_of("rVKRO", 3);  // qualifiers of the function
+  const std::string part = std::to_string(name.size()) + std::string(name);
+  const size_t end = function.rfind(part);
+  if (begin == std::string_view::npos || end == std::string_view::npos || end <= begin) return {};
+  const size_t next = end + part.size();
+  const bool ends_there = next < function.size() && (function[next] == 'E' || function[next] == 'B');
+  return ends_there ? function.substr(begin, end - begin) : std::string_view();
+}
+
+std::string_view mangled_class(std::string_view vtable) {
+  if (!vtable.starts_with("_ZTV")) return {};
+  vtable.remove_prefix(4);
+  return vtable.starts_with('N') && vtable.ends_with('E') ? vtable.substr(1, vtable.size() - 2) : vtable;
+}
+
 }  // namespace heapwalk

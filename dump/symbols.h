@@ -63,5 +63,10 @@ std::string demangle(std::string_view name);
 // Of a C++ function's mangled name, the function without return type and parameters: `ns::Cache::find`. Anything else
 // comes back as demangle() has it.
 std::string demangle_function(std::string_view name);
+// The part of a member function's mangled name that stands for its class: `St6vectorIiE` of `_ZNSt6vectorIiE4sizeEv` and
+// "size". Empty when the function is none of that name.
+std::string_view mangled_class(std::string_view function, std::string_view name);
+// The same part of `_ZTVSt6vectorIiE`, `_ZTVN2ns3MapIiEE`.
+std::string_view mangled_class(std::string_view vtable);
 
 }  // namespace heapwalk

@@ -167,13 +167,18 @@ void TypeJoiner::fill(const Place& place) {
   const TypeDetail& detail = said.details[said.entries[place.entry].detail];
   std::vector<Field> fields;
   for (uint32_t i = detail.first_member; i != kNoIndex; i = said.members[i].next) {
-    fields.push_back(field_of(said.members[i], detail.size_bytes));
+    const TypeMember& member = said.members[i];
+    fields.push_back(field_of(member, detail.size_bytes));
+    if (member.variant == FieldVariant::when) {
+      types_.set_discriminant(place.unit->resolved[place.entry], member.name, member.discriminant);
+    }
   }
   std::vector<TypeId> arguments;
   for (uint32_t i = detail.first_argument; i != kNoIndex; i = said.arguments[i].next) {
     arguments.push_back(resolve(said.arguments[i].type));
   }
   damage_ += types_.fill(place.unit->resolved[place.entry], std::move(fields), std::move(arguments));
+  types_.set_mangled(place.unit->resolved[place.entry], detail.mangled);
 }
 
 Field TypeJoiner::field_of(const TypeMember& member, uint64_t owner_size_bytes) {
@@ -181,11 +186,17 @@ Field TypeJoiner::field_of(const TypeMember& member, uint64_t owner_size_bytes) 
   field.is_base = member.is_base;
   field.is_bit_field = member.is_bit_field;
   if (member.is_base && field.type != kNoType) field.name = types_.table()[field.type].name;
+  field.variant = member.variant;
   if (member.is_bit_field) {
     // The unit of its type that holds it; a packed one may reach over two.
     const uint64_t size = types_.table().size_bytes(field.type);
+    const bool is_from_above = member.bits_above != UINT8_MAX && member.bits_above + member.bit_size <= size * 8;
+    const uint64_t first_bit =
+        member.offset_bytes * 8 + (is_from_above ? size * 8 - member.bits_above - member.bit_size : member.bit_offset);
     if (size != 0) field.offset_bytes -= field.offset_bytes % size;
     if (size <= owner_size_bytes) field.offset_bytes = std::min(field.offset_bytes, owner_size_bytes - size);
+    field.bit_size = member.bit_size;
+    field.bit_offset = static_cast<uint8_t>(std::min<uint64_t>(first_bit - field.offset_bytes * 8, UINT8_MAX));
   } else {
     field.type = fitting(field, owner_size_bytes);
   }

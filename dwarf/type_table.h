@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -25,42 +26,9 @@
 #include <utility>
 #include <vector>
 
+#include "dwarf/type.h"
+
 namespace heapwalk {
-
-enum class TypeId : uint32_t {};
-constexpr TypeId kNoType{UINT32_MAX};  // unknown; `void` behind a pointer
-constexpr uint32_t index(TypeId id) {
-  return static_cast<uint32_t>(id);
-}
-
-// function: behind a pointer only. declaration: named, but no unit defines it. union_: fields overlap; Rust's enums too.
-// T*; T&; Rust's, which lead to one T, since its slices and vectors carry their length.
-enum class PointerForm : uint8_t { star, reference, single };
-enum class TypeKind : uint8_t { base, pointer, array, record, union_, enumeration, function, declaration };
-// What a word of a base type may mean. `character`: text; what looks like a pointer there is none.
-enum class BaseEncoding : uint8_t { other, boolean, signed_integer, unsigned_integer, character, floating };
-
-struct Type {
-  TypeKind kind = TypeKind::base;
-  BaseEncoding encoding = BaseEncoding::other;  // of base
-  PointerForm form = PointerForm::star;         // of a pointer
-  uint64_t size_bytes = 0;
-  TypeId target = kNoType;  // pointer: what it points to; array: its element; enumeration: its integer
-  uint64_t count = 0;       // array: elements of all dimensions; 0: not said, or flexible
-  std::string_view name =
-      {};  // "ns::Session", "std::vector<int, std::allocator<int> >"; empty: anonymous, pointer, array
-  uint32_t first_field = 0, field_count = 0;
-  uint32_t first_argument = 0, argument_count = 0;
-};
-
-struct Field {
-  std::string_view name;  // empty: anonymous member, whose own fields count as the outer one's
-  TypeId type = kNoType;
-  uint64_t offset_bytes = 0;
-  bool is_base = false;          // a base class; its name is the class's
-  bool is_virtual_base = false;  // its offset is the complete object's; a derived class may place it elsewhere
-  bool is_bit_field = false;
-};
 
 class TypeTable {
  public:
@@ -81,6 +49,10 @@ class TypeTable {
 
   // A defined type by its full name; a record wins over others. Nothing for an unknown name.
   std::optional<TypeId> find(std::string_view name) const;
+  // Of a field that is FieldVariant::when; its low bytes, as many as the discriminant has.
+  uint64_t discriminant(TypeId owner, std::string_view field) const;
+  // A class by the part of its functions' symbols that stands for it (mangled_class()); known of some templates only.
+  std::optional<TypeId> find_mangled(std::string_view name) const;
   // As a programmer writes it: "Session*", "int[16]", "void"; anonymous ones "(anonymous struct)".
   std::string spelled(TypeId id) const;
   bool check() const;
@@ -91,7 +63,8 @@ class TypeTable {
   std::vector<Field> fields_;
   std::vector<TypeId> arguments_;
   std::deque<std::string> names_;  // what the views point to, in blocks that never grow beyond what they reserved
-  std::unordered_map<std::string_view, TypeId> by_name_;
+  std::unordered_map<std::string_view, TypeId> by_name_, by_mangled_;
+  std::map<std::pair<TypeId, std::string_view>, uint64_t> discriminants_;  // by enum and variant
 };
 
 // Grows a table. Strings are copied.
@@ -115,6 +88,8 @@ class TypeTableBuilder {
   TypeId declare(std::string_view name);
   // Sorts the fields; drops those that lie outside the type, contain it by value or have an unknown id. Returns how many.
   size_t fill(TypeId id, std::vector<Field> fields, std::vector<TypeId> arguments);
+  void set_mangled(TypeId id, std::string_view name);
+  void set_discriminant(TypeId id, std::string_view field, uint64_t value);
 
   // What open() or enumeration() would find. Any number of threads may ask while nobody adds.
   std::optional<TypeId> known(TypeKind kind, std::string_view name, uint64_t size_bytes) const;

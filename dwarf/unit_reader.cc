@@ -97,7 +97,7 @@ UnitContent UnitReader::read_unit(llvm::DWARFUnit& unit, bool with_frames) const
 void UnitReader::read_entries(const Die& unit_die, const LineTable& lines, FrameCollector* frames,
                               UnitContent& content) const {
   const bool skips_bodies = is_c_family(unit_die.number(dw::DW_AT_language).value_or(0));
-  TypeCollector types(known_, signatures_, unit_die);
+  TypeCollector types(known_, signatures_, lines, unit_die);
   VariableCollector variables(module_, lines, signatures_, unit_die);
   const bool is_whole = walk_entries(unit_die, [&](const Die& die, const std::vector<uint64_t>& scopes) {
     if (die.tag() == dw::DW_TAG_variable) variables.visit(die, scopes);

@@ -125,10 +125,12 @@ uint32_t UnitTypes::find(EntryKey key) const {
   return at != entries.end() && at->key == key ? static_cast<uint32_t>(at - entries.begin()) : kNoIndex;
 }
 
-TypeCollector::TypeCollector(const TypeTableBuilder& known, const SignatureMap& signatures, const Die& unit_die)
+TypeCollector::TypeCollector(const TypeTableBuilder& known, const SignatureMap& signatures, const LineTable& lines,
+                             const Die& unit_die)
     : known_(known),
       signatures_(signatures),
-      is_rust_(unit_die.number(dw::DW_AT_language) == uint64_t{dw::DW_LANG_Rust}) {
+      is_rust_(unit_die.number(dw::DW_AT_language) == uint64_t{dw::DW_LANG_Rust}),
+      lines_(lines) {
   const llvm::DWARFUnit& unit = unit_die.unit();
   types_.begin = key_of(unit, unit.getOffset());
   types_.end = key_of(unit, unit.getNextUnitOffset());
@@ -281,6 +283,9 @@ uint32_t TypeCollector::add_part(const Die& die, uint32_t compound) {
     case dw::DW_TAG_inheritance:
       add_base_class(die, owner);
       return kNoIndex;
+    case dw::DW_TAG_subprogram:
+      add_function(die, owner);
+      return kNoIndex;
     case dw::DW_TAG_template_type_parameter:
       append_argument(owner, target_of(die, dw::DW_AT_type));
       return kNoIndex;
@@ -302,19 +307,82 @@ uint32_t TypeCollector::add_part(const Die& die, uint32_t compound) {
 
 void TypeCollector::add_member(const Die& die, TypeDetail& owner) {
   TypeMember member{.name = die.string(dw::DW_AT_name).substr(0, kMaxNameBytes)};
+  const auto bit_size = die.number(dw::DW_AT_bit_size);
+  member.is_bit_field = bit_size.has_value();
+  member.bit_size = static_cast<uint8_t>(std::min<uint64_t>(bit_size.value_or(0), 64));
   if (auto bits = die.number(dw::DW_AT_data_bit_offset)) {
     member.offset_bytes = *bits / 8;
+    member.bit_offset = static_cast<uint8_t>(*bits % 8);
     member.is_bit_field = true;
   } else if (auto location = die.find(dw::DW_AT_data_member_location)) {
     auto offset = member_offset(*location);
     if (!offset) return;
     member.offset_bytes = *offset;
-    member.is_bit_field = die.find(dw::DW_AT_bit_size).has_value();
+    if (auto above = die.number(dw::DW_AT_bit_offset); above && member.is_bit_field) {
+      member.bits_above = static_cast<uint8_t>(std::min<uint64_t>(*above, UINT8_MAX - 1));
+    }
   } else if (die.flag(dw::DW_AT_external) || die.flag(dw::DW_AT_declaration)) {
     return;  // static
   }
   member.type = target_of(die, dw::DW_AT_type);
+  set_variant(member);
   append(owner, member);
+}
+
+// Of a Rust enum: the number that says which variant is there, or one of these.
+void TypeCollector::set_variant(TypeMember& member) {
+  const Die& around = scopes_.back().die;
+  if (around.tag() == dw::DW_TAG_variant_part) member.variant = FieldVariant::discriminant;
+  if (around.tag() != dw::DW_TAG_variant || around.find(dw::DW_AT_discr_list)) return;
+  const auto value = around.find(dw::DW_AT_discr_value);
+  if (!value) {
+    member.variant = FieldVariant::otherwise;
+  } else if (auto number = value->getAsUnsignedConstant()) {
+    member.variant = FieldVariant::when;
+    member.discriminant = *number;
+  } else if (auto negative = value->getAsSignedConstant()) {
+    member.variant = FieldVariant::when;
+    member.discriminant = static_cast<uint64_t>(*negative);
+  }
+}
+
+// A class has no symbol name in debug info, but its functions have, and begin with it. Asked of templates whose objects
+// are known by a symbol only: those with virtual functions, and those that handle what std::function and std::any hold.
+void TypeCollector::add_function(const Die& die, TypeDetail& owner) {
+  if (owner.name.empty()) return name_lambda(die, owner);
+  if (!owner.mangled.empty() || !owner.name.ends_with('>')) return;
+  const bool is_handler = owner.name.starts_with("std::_Function_handler<") ||
+                          owner.name.starts_with("std::any::_Manager_external<") ||
+                          owner.name.find("::__any_imp::_LargeHandler<") != std::string_view::npos;
+  if (!is_handler && die.number(dw::DW_AT_virtuality).value_or(0) == 0) return;
+  owner.mangled = mangled_class(die.string(dw::DW_AT_linkage_name), die.string(dw::DW_AT_name));
+}
+
+// The class of a lambda has no name: g++'s functions of it have a symbol, "f()::'lambda'(int)::operator()"; clang's at
+// least a place in the source.
+void TypeCollector::name_lambda(const Die& function, TypeDetail& owner) {
+  const std::string_view symbol = function.string(dw::DW_AT_linkage_name);
+  if (symbol.find("Ul") != std::string_view::npos && symbol.size() <= kMaxNameBytes) {
+    std::string name = demangle(symbol);
+    const size_t end = std::max(name.rfind("::~") + 1, name.rfind("::operator") + 1);  // npos + 1 is 0
+    if (end == 0) return;
+    name.resize(end - 1);
+    if (name.size() <= kMaxNameBytes) rename(owner, types_.names.emplace_back(std::move(name)));
+  } else if (function.string(dw::DW_AT_name) == "operator()") {
+    if (std::string place = source_line(function); !place.empty()) {
+      rename(owner, types_.names.emplace_back("(lambda at " + place + ")"));
+    }
+  }
+}
+
+// "src/cache.cc:12"; empty when the entry does not say.
+std::string TypeCollector::source_line(const Die& die) {
+  const auto file = die.number(dw::DW_AT_decl_file);
+  const auto line = die.number(dw::DW_AT_decl_line);
+  if (!file || !line || !lines_.offset || lines_.sections == nullptr) return {};
+  if (!files_) files_.emplace(*lines_.sections, *lines_.offset, lines_.compilation_directory);
+  const std::string path = files_->path(*file);
+  return path.empty() ? path : path + ":" + std::to_string(*line);
 }
 
 // The place of a virtual base takes an object to know: such a base is left out.

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "dwarf/debug_info.h"
+#include "dwarf/line_files.h"
 #include "dwarf/type_table.h"
 
 namespace heapwalk {
@@ -57,6 +59,7 @@ struct TypeDetail {
   TypeId known = kNoType;  // the builder has it already
   uint32_t first_member = kNoIndex, last_member = kNoIndex;
   uint32_t first_argument = kNoIndex, last_argument = kNoIndex;
+  std::string_view mangled;  // of a class template's instance, where symbols are to lead to it; see mangled_class()
 };
 
 struct TypeMember {
@@ -66,6 +69,10 @@ struct TypeMember {
   uint32_t next = kNoIndex;
   bool is_base = false;
   bool is_bit_field = false;  // then the offset is that of the byte in which it begins
+  uint8_t bit_offset = 0, bit_size = 0;
+  uint8_t bits_above = UINT8_MAX;  // DWARF 3: of its type, the bits above it; then the offset is that of the type
+  FieldVariant variant = FieldVariant::none;
+  uint64_t discriminant = 0;
 };
 
 struct TypeArgument {
@@ -93,7 +100,8 @@ struct UnitTypes {
 class TypeCollector {
  public:
   // `known` does not change while units are read.
-  TypeCollector(const TypeTableBuilder& known, const SignatureMap& signatures, const Die& unit_die);
+  TypeCollector(const TypeTableBuilder& known, const SignatureMap& signatures, const LineTable& lines,
+                const Die& unit_die);
 
   // True: what is below the entry says nothing about types.
   bool visit(const Die& die, std::span<const uint64_t> scopes);
@@ -114,7 +122,11 @@ class TypeCollector {
   void add_typedef(const Die& die, TypeEntry& entry);
   uint32_t add_part(const Die& die, uint32_t compound);
   void add_member(const Die& die, TypeDetail& owner);
+  void set_variant(TypeMember& member);
   void add_base_class(const Die& die, TypeDetail& owner);
+  void add_function(const Die& die, TypeDetail& owner);
+  void name_lambda(const Die& function, TypeDetail& owner);
+  std::string source_line(const Die& die);
   void append(TypeDetail& owner, const TypeMember& member);
   void append_argument(TypeDetail& owner, EntryKey type);
   TypeDetail& new_detail(TypeEntry& entry, TypeKind kind, std::string_view name, uint64_t size_bytes);
@@ -127,6 +139,8 @@ class TypeCollector {
   const TypeTableBuilder& known_;
   const SignatureMap& signatures_;
   bool is_rust_;
+  const LineTable& lines_;
+  std::optional<LineFiles> files_;  // read when the first lambda is met
   UnitTypes types_;
   std::vector<Scope> scopes_;
   std::vector<std::pair<EntryKey, std::string_view>> typedefs_;  // of entries that come later

@@ -2,84 +2,26 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
+
+#include "heapwalk/member_path.h"
 
 namespace heapwalk {
 namespace {
 
-constexpr int kSelf = ContainerRule::kSelf;
-constexpr std::string_view kLeafNode = "alloc::collections::btree::node::LeafNode";
-constexpr std::string_view kInternalNode = "alloc::collections::btree::node::InternalNode";
+// libc++ keeps the version of its ABI in an inline namespace; builds for other systems call it otherwise.
+constexpr std::array<std::string_view, 3> kOtherNamespaces = {"std::__2::", "std::__ndk1::", "std::__Cr::"};
 
-constexpr auto kRules = std::to_array<ContainerRule>({
-    {.record = "std::_Vector_base", .first = "_M_start", .end = "_M_finish", .limit = "_M_end_of_storage"},
-    {.record = "std::__cxx11::basic_string", .first = "_M_p", .length = "_M_string_length"},
-    {.record = "std::deque"},
-    {.record = "std::_Deque_base"},
-    {.record = "std::_Rb_tree", .base = "std::_Rb_tree_node_base", .node = "std::_Rb_tree_node", .node_argument = 1},
-    {.record = "std::_Rb_tree_node",
-     .base = "std::_Rb_tree_node_base",
-     .node_argument = kSelf,
-     .storage = "_M_storage",
-     .storage_argument = 0},
-    {.record = "std::__cxx11::_List_base",
-     .base = "std::__detail::_List_node_base",
-     .node = "std::_List_node",
-     .node_argument = 0},
-    {.record = "std::_List_node",
-     .base = "std::__detail::_List_node_base",
-     .node_argument = kSelf,
-     .storage = "_M_storage",
-     .storage_argument = 0},
-    {.record = "std::_Fwd_list_base",
-     .base = "std::_Fwd_list_node_base",
-     .node = "std::_Fwd_list_node",
-     .node_argument = 0},
-    {.record = "std::_Fwd_list_node",
-     .base = "std::_Fwd_list_node_base",
-     .node_argument = kSelf,
-     .storage = "_M_storage",
-     .storage_argument = 0},
-    {.record = "std::_Hashtable",
-     .base = "std::__detail::_Hash_node_base",
-     .node = "std::__detail::_Hash_node",
-     .node_argument = 1},
-    {.record = "std::__detail::_Hash_node",
-     .base = "std::__detail::_Hash_node_base",
-     .node_argument = kSelf,
-     .storage = "_M_storage",
-     .storage_argument = 0},
-    {.record = "std::_Sp_counted_ptr_inplace", .storage = "_M_storage", .storage_argument = 0},
-    {.record = "std::unique_ptr"},
-    {.record = "std::__shared_ptr"},
-    {.record = "std::__weak_ptr"},
-    {.record = "std::_Optional_payload_base", .engaged = "_M_engaged"},
-    {.record = "std::__detail::__variant::_Variant_storage", .choice = "_M_index"},
-
-    // Rust
-    {.record = "alloc::vec::Vec", .first = "pointer", .element_argument = 0, .count = "len", .capacity = "cap"},
-    {.record = "alloc::collections::vec_deque::VecDeque", .first = "pointer", .element_argument = 0, .capacity = "cap"},
-    {.record = "alloc::boxed::Box",
-     .first = "data_ptr",
-     .count = "length",
-     .capacity = "length",
-     .object = "pointer",
-     .vtable = "vtable"},
-    {.record = "alloc::rc::Rc", .object = "pointer", .vtable = "vtable"},
-    {.record = "alloc::rc::Weak", .object = "pointer", .vtable = "vtable"},
-    {.record = "alloc::sync::Arc", .object = "pointer", .vtable = "vtable"},
-    {.record = "alloc::sync::Weak", .object = "pointer", .vtable = "vtable"},
-    {.record = "hashbrown::raw::RawTable", .first = "ctrl", .element_argument = 0, .mask = "bucket_mask"},
-    {.record = "alloc::collections::linked_list::LinkedList"},
-    {.record = "alloc::collections::btree::node::NodeRef", .small = kLeafNode, .large = kInternalNode},
-    {.record = kLeafNode, .filled = "len"},
-    {.record = kInternalNode, .small = kLeafNode, .large = kInternalNode, .filled = "len", .filled_more = 1},
-});
+// The template's name as the rules have it.
+std::string library_name(std::string_view name) {
+  name = template_name(name);
+  for (std::string_view other : kOtherNamespaces) {
+    if (name.starts_with(other)) return "std::__1::" + std::string(name.substr(other.size()));
+  }
+  return std::string(name);
+}
 
 }  // namespace
-
-std::span<const ContainerRule> container_rules() {
-  return kRules;
-}
 
 std::string_view template_name(std::string_view name) {
   const size_t first = name.find('<');
@@ -94,26 +36,34 @@ std::string_view template_name(std::string_view name) {
   return name;
 }
 
-Containers::Containers(const TypeTable& types) : types_(&types) {
-  for (const ContainerRule& rule : kRules) by_template_.emplace(rule.record, &rule);
+Containers::Containers(const TypeTable& types) : types_(&types), is_node_base_(types.size()) {
   std::unordered_map<std::string_view, uint64_t> wanted;  // node templates, numbered
-  for (size_t i = 0; i < kRules.size(); ++i) {
-    if (!kRules[i].node.empty()) wanted.emplace(kRules[i].node, i);
+  std::unordered_set<std::string_view> bases;
+  for (size_t i = 0; i < container_rules().size(); ++i) {
+    const ContainerRule& rule = container_rules()[i];
+    by_template_.emplace(rule.record, &rule);
+    if (!rule.node.empty()) wanted.emplace(rule.node, i);
+    for (std::string_view rest = rule.base; !rest.empty();) {
+      const size_t end = rest.find('|');
+      bases.insert(rest.substr(0, end));
+      rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+    }
   }
   for (uint32_t i = 0; i < types.size(); ++i) {
     const Type& type = types[TypeId{i}];
-    if (type.kind != TypeKind::record || type.argument_count == 0) continue;
-    auto at = wanted.find(template_name(type.name));
-    if (at == wanted.end()) continue;
-    nodes_[at->second << 32 | index(types.arguments(TypeId{i})[0])].push_back(TypeId{i});
+    if (type.kind != TypeKind::record || type.name.empty()) continue;
+    const std::string name = library_name(type.name);
+    is_node_base_[i] = bases.contains(name);
+    if (type.argument_count == 0) continue;
+    if (auto at = wanted.find(name); at != wanted.end()) {
+      nodes_[at->second << 32 | index(types.arguments(TypeId{i})[0])].push_back(TypeId{i});
+    }
   }
 }
 
 const ContainerRule* Containers::rule_of(TypeId record) const {
   if (record == kNoType || (*types_)[record].kind != TypeKind::record) return nullptr;
-  const std::string_view name = (*types_)[record].name;
-  if (!name.ends_with('>')) return nullptr;
-  auto at = by_template_.find(template_name(name));
+  auto at = by_template_.find(library_name((*types_)[record].name));
   return at == by_template_.end() ? nullptr : at->second;
 }
 
@@ -122,10 +72,10 @@ TypeId Containers::refine(const ContainerRule& rule, TypeId record, TypeId targe
   if (rule.element_argument >= 0 && static_cast<size_t>(rule.element_argument) < arguments.size()) {
     return arguments[static_cast<size_t>(rule.element_argument)];
   }
-  if (rule.base.empty() || target == kNoType || (*types_)[target].name != rule.base) return target;
-  if (rule.node_argument == kSelf) return record;
+  if (target == kNoType || !is_one_of(library_name((*types_)[target].name), rule.base)) return target;
+  if (rule.node_argument == ContainerRule::kSelf) return record;
   if (rule.node_argument < 0 || static_cast<size_t>(rule.node_argument) >= arguments.size()) return target;
-  const auto number = static_cast<uint64_t>(&rule - kRules.data());
+  const auto number = static_cast<uint64_t>(&rule - container_rules().data());
   auto at = nodes_.find(number << 32 | index(arguments[static_cast<size_t>(rule.node_argument)]));
   if (at == nodes_.end()) return target;
   if (at->second.size() == 1) return at->second.front();
@@ -146,7 +96,7 @@ TypeId Containers::large_of(const ContainerRule& rule, TypeId target) const {
 }
 
 TypeId Containers::storage(const ContainerRule& rule, TypeId record, std::string_view member) const {
-  if (rule.storage.empty() || member != rule.storage) return kNoType;
+  if (!is_one_of(member, rule.storage)) return kNoType;
   const auto arguments = types_->arguments(record);
   if (rule.storage_argument < 0 || static_cast<size_t>(rule.storage_argument) >= arguments.size()) return kNoType;
   return arguments[static_cast<size_t>(rule.storage_argument)];
@@ -173,13 +123,6 @@ std::optional<Containers::Stored> Containers::stored_at(const ContainerRule& rul
     }
   }
   return std::nullopt;
-}
-
-bool Containers::is_node_base(TypeId record) const {
-  if (record == kNoType) return false;
-  const std::string_view name = (*types_)[record].name;
-  return std::ranges::any_of(kRules,
-                             [&](const ContainerRule& rule) { return !rule.base.empty() && rule.base == name; });
 }
 
 }  // namespace heapwalk

@@ -5,15 +5,15 @@
 //                       _Rb_tree_node<pair<K, V>>    _M_storage: unsigned char[48]    really pair<K, V>
 //
 // A container is a row of data: the name of its template, and which of its template arguments fills which hole. Members
-// are looked for by name, never by a library's version. Where a rule names a template that the debug info does not have,
+// are looked for by name, never by a library's version: "a|b" is what two versions call it, "a.b" a member of a member
+// (member_path.h). libc++'s rows say std::__1 for all its inline namespaces. Where a rule names a template that the debug info does not have,
 // nothing is refined and the plain types stand.
 //
 //     alloc::vec::Vec<T, A> { buf: RawVec { … ptr: *u8, cap }, len }             really *T, of which len are in use
 //     hashbrown::raw::RawTable<T, A> { ctrl: *u8, bucket_mask, … }                T T T T│ctrl bytes: the buckets end at ctrl
 //     Box<dyn Shape> { pointer: *dyn Shape, vtable }                              what the vtable says
 //     NodeRef<…> { node: *LeafNode<K, V>, height }                                or *InternalNode<K, V>, 12 edges larger
-// Sources: libstdc++ bits/stl_tree.h, stl_list.h, hashtable_policy.h, forward_list.h, shared_ptr_base.h, stl_vector.h (12.2);
-// Rust's library/alloc (vec, raw_vec, rc, sync, boxed, collections/btree/node.rs) and hashbrown's raw/mod.rs (1.95).
+// Where the facts come from: container_rules.cc.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,7 @@
 #include <span>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "dwarf/type_table.h"
@@ -41,21 +42,24 @@ struct ContainerRule {
   std::string_view end = {};       // … that end where this one points to …
   std::string_view limit = {};     // … in room that ends where this one points to
   std::string_view length = {};    // instead of the end: their number, a NUL following
+  std::string_view is_long = {};   // a byte of which one bit says that `first` is there: the lowest if the byte comes
+                                   // first in the record, else the highest
   std::string_view engaged = {};   // this member is not zero when the bytes beside it hold a value …
-  std::string_view choice = {};    // … or numbers the alternative that they hold
+  std::string_view choice = {};    // … or numbers the alternative that they hold, in a union of the first …
+  std::string_view rest = {};      // … and this, the union of the others
   int element_argument = kNone;    // pointers inside, whatever their type, lead to values of this argument
   std::string_view count = {};     // the number of elements in use …
   std::string_view capacity = {};  // … and how many there is room for
   std::string_view mask = {};      // one less than the number of buckets, which end where `first` points to
   std::string_view object = {};    // this member points to a value of a type …
-  std::string_view vtable = {};    // … that the one beside it knows
+  std::string_view vtable = {};    // … that the one beside it knows: a vtable, or a function that manages the value
   std::string_view small = {};     // pointers to this template may lead …
   std::string_view large = {};     // … to this one, which begins with it; the allocation's size tells
   std::string_view filled = {};    // of the arrays inside, this many elements are in use …
   uint8_t filled_more = 0;         // … or this many more
 };
 
-std::span<const ContainerRule> container_rules();
+std::span<const ContainerRule> container_rules();  // container_rules.cc
 
 // The rules as they apply to one table. Borrows it; types added later are not seen.
 class Containers {
@@ -77,12 +81,15 @@ class Containers {
   };
   std::optional<Stored> stored_at(const ContainerRule& rule, TypeId record, uint64_t offset_bytes) const;
   // Bases of nodes say nothing about what they begin: `_Rb_tree_node_base` is never the whole of an allocation.
-  bool is_node_base(TypeId record) const;
+  bool is_node_base(TypeId record) const {
+    return index(record) < is_node_base_.size() && is_node_base_[index(record)];
+  }
 
  private:
   const TypeTable* types_;
   std::unordered_map<std::string_view, const ContainerRule*> by_template_;
   std::unordered_map<uint64_t, std::vector<TypeId>> nodes_;  // by rule and first argument: the template's instances
+  std::vector<bool> is_node_base_;                           // by type
 };
 
 // "std::vector" of "std::vector<int>"; the whole name when it is no instance of a template.

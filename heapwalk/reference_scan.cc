@@ -169,9 +169,10 @@ class BlockScan {
   Address scan_elements(uint32_t node, AddressRange room, const TypeLayout& layout, uint64_t elements) {
     const Address end = room.begin + std::min(elements * layout.size_bytes, room.size_bytes());
     const bool whole_words = layout.size_bytes % 8 == 0 || elements == 1;
-    if (layout.kinds.size() == 1 || !whole_words) {
+    if ((layout.kinds.size() == 1 && layout.guarded.empty()) || !whole_words) {
       EdgeKind best = EdgeKind::tainted;  // values that are no whole words hold no pointers
       for (const KindRange& range : layout.kinds) best = std::min(best, range.kind);
+      if (!layout.guarded.empty() && !whole_words) best = std::min(best, EdgeKind::conservative);
       scan(node, {room.begin, end}, best);
       return end;
     }
@@ -179,8 +180,18 @@ class BlockScan {
       for (const KindRange& range : layout.kinds) {
         scan(node, AddressRange{at + range.begin, at + range.end}.intersect({room.begin, end}), range.kind);
       }
+      if (!layout.guarded.empty()) scan_guarded(node, {at, end}, layout);
     }
     return end;
+  }
+
+  // What a guard says is there: its words once more, the better kind of a reference counts.
+  void scan_guarded(uint32_t node, AddressRange value, const TypeLayout& layout) {
+    const Bytes bytes = scene_.memory.read(value.begin, std::min(layout.size_bytes, value.size_bytes()));
+    for (const GuardedRange& range : layout.guarded) {
+      if (range.end > bytes.size() || !layout.holds(range.guard, bytes.data(), bytes.size())) continue;
+      scan(node, {value.begin + range.begin, value.begin + range.end}, range.kind);
+    }
   }
 
   // Without types every word counts, but what follows a text that fills the allocation is slack: malloc rounded the

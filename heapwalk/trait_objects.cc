@@ -60,6 +60,7 @@ TypeId TraitObjects::type_of(Address vtable, TypeId target) {
 }
 
 TypeId TraitObjects::value_type(Address vtable) {
+  if (const TypeId managed = erased_.type_of(vtable); managed != kNoType) return managed;
   const auto size_bytes = dump_->memory.read_word(vtable + 8);
   if (!size_bytes || *size_bytes == 0) return kNoType;
   for (uint64_t word = 0; word < 3 + kMethods; word = word == 0 ? 3 : word + 1) {

@@ -16,16 +16,17 @@
 #include <vector>
 
 #include "dump/core_dump.h"
-#include "dwarf/type_table.h"
+#include "heapwalk/erased_types.h"
 
 namespace heapwalk {
 
 class TraitObjects {
  public:
   // Both outlive this.
-  TraitObjects(const CoreDump& dump, const TypeTable& types) : dump_(&dump), types_(&types) {}
+  TraitObjects(const CoreDump& dump, const TypeTable& types) : dump_(&dump), types_(&types), erased_(dump, types) {}
 
-  // What a pointer to `target` (`dyn Shape`, RcInner<dyn Shape>) really leads to; kNoType when the vtable does not say.
+  // For std::function and std::any, what the function at `vtable` manages; else …
+  // what a pointer to `target` (`dyn Shape`, RcInner<dyn Shape>) really leads to; kNoType when the vtable does not say.
   // Computed once per vtable. Not thread-safe.
   TypeId type_of(Address vtable, TypeId target);
 
@@ -35,6 +36,7 @@ class TraitObjects {
 
   const CoreDump* dump_;
   const TypeTable* types_;
+  ErasedTypes erased_;
   std::unordered_map<uint64_t, TypeId> known_;                  // by vtable
   std::unordered_map<std::string, std::vector<TypeId>> names_;  // as symbols spell them; made when first needed
 };

@@ -15,8 +15,7 @@ Agreement TypeAgreement::of(const TypeLayout& layout, Address start) const {
   if (bytes.empty()) return {.contradicted = true};
   for (const PointerSlot& slot : layout.slots) {
     if (slot.is_weak || slot.target == kNoType || slot.offset_bytes + uint64_t{8} > bytes.size()) continue;
-    if (slot.guard != PointerSlot::kNone &&
-        !PointerJudge::is_there(layout.guards[slot.guard], bytes.data(), bytes.size()))
+    if (slot.is_erased || (slot.guard != Guard::kNone && !layout.holds(slot.guard, bytes.data(), bytes.size())))
       continue;
     const uint64_t word = load<uint64_t>(bytes.data() + slot.offset_bytes);
     if (!PointerJudge::is_null(slot, word)) ask(slot, Address{word}, agreement);

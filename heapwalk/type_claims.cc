@@ -43,7 +43,7 @@ void PointerJudge::follow(const Source& source, Follower& follower) const {
       const Address value{load<uint64_t>(source.data + base + slot.offset_bytes)};
       if (!heap.contains(value)) continue;
       const uint64_t rest = source.size_bytes - base;
-      if (slot.guard != PointerSlot::kNone && !is_there(layout.guards[slot.guard], source.data + base, rest)) continue;
+      if (slot.guard != Guard::kNone && !layout.holds(slot.guard, source.data + base, rest)) continue;
       Candidate candidate{value, &slot, {}, objects_.place(value)};
       if (slot.range != PointerSlot::kNone) {
         const ElementRange& range = layout.ranges[slot.range];
@@ -68,14 +68,6 @@ void PointerJudge::judge_ahead(Follower& follower) const {
 // Then it says itself whether it is meant: the capacity has to be the allocation's.
 bool PointerJudge::has_capacity(const TypeLayout& layout, const PointerSlot& slot) {
   return slot.range != PointerSlot::kNone && layout.ranges[slot.range].capacity_offset_bytes != ElementRange::kNone;
-}
-
-bool PointerJudge::is_there(const Guard& guard, const std::byte* data, uint64_t size_bytes) {
-  if (guard.offset_bytes >= size_bytes) return false;
-  const auto value = static_cast<uint8_t>(data[guard.offset_bytes]);
-  return guard.test == Guard::Test::not_zero ? value != 0
-         : guard.test == Guard::Test::equal  ? value == guard.value
-                                             : value > guard.value;
 }
 
 void PointerJudge::add_trait_object(const ElementRange& range, Address value, const PointerSlot& slot,
@@ -228,9 +220,8 @@ bool PointerJudge::goes_on(const Claim& claim) const {
   if (element.empty()) return false;
   if (layout->is_polymorphic && !has_vtable(claim.start + base)) return false;
   return std::ranges::all_of(layout->slots, [&](const PointerSlot& slot) {
-    if (slot.is_weak || slot.offset_bytes + uint64_t{8} > element.size()) return true;
-    if (slot.guard != PointerSlot::kNone && !is_there(layout->guards[slot.guard], element.data(), element.size()))
-      return true;
+    if (slot.is_weak || slot.is_erased || slot.offset_bytes + uint64_t{8} > element.size()) return true;
+    if (slot.guard != Guard::kNone && !layout->holds(slot.guard, element.data(), element.size())) return true;
     const Address word{load<uint64_t>(element.data() + slot.offset_bytes)};
     return is_null(slot, word.value) || dump_.memory.find(word) != nullptr;
   });
@@ -248,9 +239,8 @@ bool PointerJudge::looks_like(const Claim& claim, Address start, uint64_t size_b
   for (uint64_t base = claim.header_bytes; base + layout->size_bytes <= size_bytes; base += layout->size_bytes) {
     const Bytes element = dump_.memory.read_exactly(start + base, layout->size_bytes);
     for (const PointerSlot& slot : layout->slots) {
-      if (slot.is_weak) continue;
-      if (slot.guard != PointerSlot::kNone && !is_there(layout->guards[slot.guard], element.data(), element.size()))
-        continue;
+      if (slot.is_weak || slot.is_erased) continue;
+      if (slot.guard != Guard::kNone && !layout->holds(slot.guard, element.data(), element.size())) continue;
       auto word = dump_.memory.read_word(start + base + slot.offset_bytes);
       const bool leads = word && objects_.span().contains(Address{*word});
       if (has_capacity(*layout, slot)) {

@@ -135,7 +135,6 @@ class PointerJudge {
   static Extent read_extent(const ElementRange& range, Address first, uint64_t each, const std::byte* data,
                             uint64_t size_bytes);
   static bool has_capacity(const TypeLayout& layout, const PointerSlot& slot);
-  static bool is_there(const Guard& guard, const std::byte* data, uint64_t size_bytes);
   static bool is_null(const PointerSlot& slot, uint64_t word);
 
  private:

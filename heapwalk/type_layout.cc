@@ -1,9 +1,11 @@
 #include "heapwalk/type_layout.h"
 
 #include <algorithm>
-#include <array>
+#include <cstring>
 #include <optional>
 #include <utility>
+
+#include "heapwalk/member_path.h"
 
 namespace heapwalk {
 namespace {
@@ -11,7 +13,6 @@ namespace {
 constexpr uint64_t kMaxBytes = 1 << 20;  // of a type that is laid out
 constexpr size_t kMaxSteps = 1 << 18;    // of members looked at for one layout
 constexpr int kMaxDepth = 64;
-constexpr size_t kMaxMembers = 64;  // of a container, bases and implementation records included
 
 constexpr uint8_t kUnset = 0xff;
 
@@ -46,6 +47,7 @@ class Flattener {
     uint16_t guard = PointerSlot::kNone;  // of the optional or variant around
     uint16_t tag = PointerSlot::kNone;    // of the union around
     int alternative = -1;                 // of the variant around, as far as it is counted; -1: none
+    Member choice = {};                   // its number of the alternative in use
   };
 
   TypeLayout all_conservative() const {
@@ -57,9 +59,23 @@ class Flattener {
   }
 
   // The better kind of several in one word wins.
-  void mark(uint64_t offset, uint64_t size_bytes, EdgeKind kind) {
+  void mark(const Place& place, uint64_t size_bytes, EdgeKind kind) {
+    const uint64_t offset = place.offset;
+    if (place.guard != PointerSlot::kNone) return mark_guarded(place, size_bytes, kind);
     for (uint64_t word = offset / 8; word * 8 < offset + size_bytes && word < words_.size(); ++word) {
       words_[word] = std::min(words_[word], static_cast<uint8_t>(kind));
+    }
+  }
+
+  void mark_guarded(const Place& place, uint64_t size_bytes, EdgeKind kind) {
+    const auto begin = static_cast<uint32_t>(place.offset / 8 * 8);
+    const auto end = static_cast<uint32_t>(std::min((place.offset + size_bytes + 7) / 8 * 8, layout_.size_bytes));
+    if (kind == EdgeKind::tainted || begin >= end) return;
+    GuardedRange* last = layout_.guarded.empty() ? nullptr : &layout_.guarded.back();
+    if (last != nullptr && last->guard == place.guard && last->kind == kind && last->end == begin) {
+      last->end = end;
+    } else {
+      layout_.guarded.push_back({begin, end, kind, place.guard});
     }
   }
 
@@ -68,7 +84,7 @@ class Flattener {
     if (++steps_ > kMaxSteps) return;
     const uint64_t size_bytes = types_.size_bytes(place.type);
     if (place.type == kNoType || depth > kMaxDepth) {
-      mark(place.offset, std::max<uint64_t>(size_bytes, 1), EdgeKind::conservative);
+      mark(place, std::max<uint64_t>(size_bytes, 1), EdgeKind::conservative);
       return;
     }
     const Type& type = types_[place.type];
@@ -82,11 +98,11 @@ class Flattener {
       case TypeKind::union_:
         return lay_union(place, depth);
       case TypeKind::base:
-        return mark(place.offset, size_bytes, kind_of(type));
+        return mark(place, size_bytes, kind_of(type));
       case TypeKind::enumeration:
-        return mark(place.offset, size_bytes, EdgeKind::tainted);
+        return mark(place, size_bytes, EdgeKind::tainted);
       default:
-        return mark(place.offset, size_bytes, EdgeKind::conservative);
+        return mark(place, size_bytes, EdgeKind::conservative);
     }
   }
 
@@ -97,9 +113,8 @@ class Flattener {
   }
 
   void lay_pointer(const Place& place, const Type& type) {
-    if (place.offset % 8 != 0 || type.size_bytes != 8) return mark(place.offset, type.size_bytes, EdgeKind::tainted);
-    const bool is_certain = !place.weak && place.guard == PointerSlot::kNone;
-    mark(place.offset, 8, is_certain ? EdgeKind::exact : EdgeKind::conservative);
+    if (place.offset % 8 != 0 || type.size_bytes != 8) return mark(place, type.size_bytes, EdgeKind::tainted);
+    mark(place, 8, place.weak ? EdgeKind::conservative : EdgeKind::exact);
     PointerSlot slot;
     slot.offset_bytes = static_cast<uint32_t>(place.offset);
     slot.target = type.target;
@@ -117,12 +132,12 @@ class Flattener {
 
   void lay_array(const Place& place, const Type& type, int depth) {
     const uint64_t each = types_.size_bytes(type.target);
-    if (each == 0) return mark(place.offset, type.size_bytes, EdgeKind::conservative);
+    if (each == 0) return mark(place, type.size_bytes, EdgeKind::conservative);
     const Type& element = types_[type.target];
     if (element.kind == TypeKind::base || element.kind == TypeKind::enumeration) {
-      return mark(place.offset, type.size_bytes, element.kind == TypeKind::base ? kind_of(element) : EdgeKind::tainted);
+      return mark(place, type.size_bytes, element.kind == TypeKind::base ? kind_of(element) : EdgeKind::tainted);
     }
-    const std::optional<uint64_t> filled = filled_count(place);
+    const std::optional<Member> filled = filled_count(place);
     for (uint64_t i = 0; i < type.count && steps_ <= kMaxSteps; ++i) {
       Place part = place;
       part.type = type.target;
@@ -133,22 +148,41 @@ class Flattener {
   }
 
   // Where the number of elements in use is, of an array in a container that keeps one.
-  std::optional<uint64_t> filled_count(const Place& array) const {
+  std::optional<Member> filled_count(const Place& array) const {
     if (array.rule == nullptr || array.rule->filled.empty()) return std::nullopt;
-    return find_members<1>({.type = array.container, .offset = array.container_offset}, {array.rule->filled})[0];
+    auto count = find_member(types_, array.container, array.rule->filled);
+    if (count) count->offset_bytes += array.container_offset;
+    return count;
   }
 
-  void guard_element(Place& part, uint64_t count_offset, uint64_t i) {
+  void guard_element(Place& part, const Member& count, uint64_t i) {
     const uint8_t more = part.rule->filled_more;
     if (part.rule->small.empty()) part.rule = nullptr;  // arrays inside the elements are full
-    if (i < more || i - more > UINT8_MAX || layout_.guards.size() >= PointerSlot::kNone) return;
-    part.guard = static_cast<uint16_t>(layout_.guards.size());
-    layout_.guards.push_back({.offset_bytes = static_cast<uint32_t>(count_offset),
-                              .test = Guard::Test::above,
-                              .value = static_cast<uint8_t>(i - more)});
+    if (i >= more)
+      guard(part, count.offset_bytes, types_.size_bytes(count.type), {.test = Guard::Test::above, .value = i - more});
+  }
+
+  // What is laid out at the place from here on is there only if the number says so.
+  void guard(Place& place, uint64_t number_offset, uint64_t number_bytes, Guard guard) {
+    const bool is_number = number_bytes == 1 || number_bytes == 2 || number_bytes == 4 || number_bytes == 8;
+    if (!is_number || layout_.guards.size() >= Guard::kNone) return;
+    guard.offset_bytes = static_cast<uint32_t>(number_offset);
+    guard.size_bytes = static_cast<uint8_t>(number_bytes);
+    guard.outer = place.guard;
+    place.guard = static_cast<uint16_t>(layout_.guards.size());
+    layout_.guards.push_back(std::move(guard));
+  }
+
+  // Room for a value of some type or other.
+  static bool is_raw_storage(std::string_view name) {
+    return name.ends_with(">::type") && name.find("std::") == 0 &&
+           name.find("aligned_storage<") != std::string_view::npos;
   }
 
   void lay_record(const Place& place, int depth) {
+    if (is_raw_storage(types_[place.type].name)) {
+      return mark(place, types_.size_bytes(place.type), EdgeKind::conservative);
+    }
     Place inner = place;
     if (const ContainerRule* rule = containers_.rule_of(place.type)) {
       inner.rule = rule;
@@ -176,7 +210,7 @@ class Flattener {
     Place part = record;
     part.offset += field.offset_bytes;
     part.type = field.type;
-    if (field.is_bit_field) return mark(part.offset, 1, EdgeKind::tainted);
+    if (field.is_bit_field) return mark(part, 1, EdgeKind::tainted);
     if (record.rule != nullptr) {
       const TypeId stored = containers_.storage(*record.rule, record.container, field.name);
       if (stored != kNoType && types_.size_bytes(stored) <= types_.size_bytes(field.type)) {
@@ -186,41 +220,39 @@ class Flattener {
     lay(part, depth + 1);
   }
 
-  // Where the members with these names are; they may sit in bases and implementation records.
-  template <size_t N>
-  std::array<std::optional<uint64_t>, N> find_members(const Place& place,
-                                                      const std::array<std::string_view, N>& names) const {
-    std::array<std::optional<uint64_t>, N> offsets;
-    std::vector<std::pair<TypeId, uint64_t>> pending = {{place.type, place.offset}};
-    for (size_t i = 0; i < pending.size() && i < kMaxMembers; ++i) {
-      const auto [record, offset] = pending[i];
-      for (const Field& field : types_.fields(record)) {
-        for (size_t n = 0; n < N; ++n) {
-          if (!names[n].empty() && field.name == names[n] && !offsets[n]) offsets[n] = offset + field.offset_bytes;
-        }
-        if (field.type != kNoType && types_[field.type].kind == TypeKind::record) {
-          pending.emplace_back(field.type, offset + field.offset_bytes);
-        }
-      }
-    }
-    return offsets;
+  uint32_t offset_of(const Place& place, std::string_view path) const {
+    const auto member = find_member(types_, place.type, path);
+    return member ? static_cast<uint32_t>(place.offset + member->offset_bytes) : ElementRange::kNone;
   }
 
   void find_element_range(const Place& place, const ContainerRule& rule, size_t first_slot) {
-    auto offset_of = [](std::optional<uint64_t> at) { return at ? static_cast<uint32_t>(*at) : ElementRange::kNone; };
-    if (!rule.first.empty()) {
-      const auto [first, end, limit, length, count, capacity, mask] =
-          find_members<7>(place, {rule.first, rule.end, rule.limit, rule.length, rule.count, rule.capacity, rule.mask});
-      if (first) {
-        add_range(*first, first_slot,
-                  {offset_of(end), offset_of(limit), offset_of(length), offset_of(count), offset_of(capacity),
-                   offset_of(mask)});
-      }
+    if (const uint32_t first = offset_of(place, rule.first); first != ElementRange::kNone) {
+      add_range(first, first_slot,
+                {offset_of(place, rule.end), offset_of(place, rule.limit), offset_of(place, rule.length),
+                 offset_of(place, rule.count), offset_of(place, rule.capacity), offset_of(place, rule.mask)});
     }
-    if (!rule.vtable.empty()) {
-      const auto [object, vtable] = find_members<2>(place, {rule.object, rule.vtable});
-      if (object && vtable) add_range(*object, first_slot, {.vtable_offset_bytes = offset_of(vtable)});
+    const uint32_t object = offset_of(place, rule.object);
+    const uint32_t vtable = offset_of(place, rule.vtable);
+    if (object != ElementRange::kNone && vtable != ElementRange::kNone) {
+      erase_readings(place, object, first_slot);
+      add_range(object, first_slot, {.vtable_offset_bytes = vtable});
     }
+  }
+
+  // `void* or whatever is small enough`: no reading of the word is better than another.
+  void erase_readings(const Place& place, uint32_t offset, size_t first_slot) {
+    const auto begin = layout_.slots.begin() + static_cast<ptrdiff_t>(first_slot);
+    auto is_reading = [&](const PointerSlot& slot) {
+      return slot.offset_bytes == offset && (slot.is_weak || slot.target == kNoType);
+    };
+    const auto first = std::find_if(begin, layout_.slots.end(), is_reading);
+    if (first == layout_.slots.end()) return;
+    PointerSlot slot = *first;
+    layout_.slots.erase(std::remove_if(first, layout_.slots.end(), is_reading), layout_.slots.end());
+    slot.target = place.type;  // of no meaning but that it is not nothing
+    slot.is_container = slot.is_erased = true;
+    slot.is_weak = false;
+    layout_.slots.push_back(slot);
   }
 
   void add_range(uint64_t pointer_offset, size_t first_slot, const ElementRange& range) {
@@ -258,18 +290,23 @@ class Flattener {
   }
 
   void add_guard(const ContainerRule& rule, Place& place) {
-    if ((rule.engaged.empty() && rule.choice.empty()) || layout_.guards.size() >= PointerSlot::kNone) return;
-    const auto [engaged, choice] = find_members<2>(place, {rule.engaged, rule.choice});
-    if (!engaged && !choice) return;
-    place.alternative = choice ? 0 : -1;
-    place.guard = static_cast<uint16_t>(layout_.guards.size());
-    layout_.guards.push_back({.offset_bytes = static_cast<uint32_t>(choice.value_or(engaged.value_or(0))),
-                              .test = choice ? Guard::Test::equal : Guard::Test::not_zero});
+    if (const auto engaged = find_member(types_, place.type, rule.engaged)) {
+      guard(place, place.offset + engaged->offset_bytes, types_.size_bytes(engaged->type), {});
+    } else if (const auto is_long = find_member(types_, place.type, rule.is_long)) {
+      const uint64_t bit = is_long->offset_bytes == 0 ? 0x01 : 0x80;
+      guard(place, place.offset + is_long->offset_bytes, 1, {.mask = bit});
+    } else if (const auto choice = find_member(types_, place.type, rule.choice)) {
+      place.choice = {choice->type, place.offset + choice->offset_bytes};
+      place.alternative = 0;
+    }
   }
 
   // Members are laid out one over the other. Those with pointers decide; if there are several, no reading is certain,
   // unless the choice is written beside it.
   void lay_union(const Place& place, int depth) {
+    if (is_raw_storage(types_[place.type].name)) {
+      return mark(place, types_.size_bytes(place.type), EdgeKind::conservative);
+    }
     if (place.alternative >= 0) return lay_alternatives(place, depth);
     Place chosen = place;
     add_discriminant(chosen);
@@ -294,21 +331,17 @@ class Flattener {
     }
   }
 
-  // libstdc++'s _Variadic_union: the first alternative, and a union of the rest.
+  // Both libraries' variants are the first alternative, and a union of the rest.
   void lay_alternatives(const Place& place, int depth) {
-    const auto fields = types_.fields(place.type);
-    for (const Field& field : fields) {
+    for (const Field& field : types_.fields(place.type)) {
       Place part = place;
-      if (field.name == "_M_rest") {
+      if (field.name == place.rule->rest) {
         ++part.alternative;
-      } else if (layout_.guards.size() < PointerSlot::kNone) {
-        const uint32_t offset_bytes = layout_.guards[place.guard].offset_bytes;
-        part.guard = static_cast<uint16_t>(layout_.guards.size());
+      } else {
+        guard(part, place.choice.offset_bytes, types_.size_bytes(place.choice.type),
+              {.test = Guard::Test::equal, .value = static_cast<uint64_t>(place.alternative)});
         part.rule = nullptr;
         part.alternative = -1;
-        layout_.guards.push_back({.offset_bytes = offset_bytes,
-                                  .test = Guard::Test::equal,
-                                  .value = static_cast<uint8_t>(place.alternative)});
       }
       lay_field(part, field, depth);
     }
@@ -347,6 +380,22 @@ class Flattener {
 };
 
 }  // namespace
+
+bool TypeLayout::holds(uint16_t guard, const std::byte* data, uint64_t data_bytes) const {
+  for (; guard != Guard::kNone; guard = guards[guard].outer) {
+    const Guard& test = guards[guard];
+    if (test.offset_bytes + uint64_t{test.size_bytes} > data_bytes) return false;
+    uint64_t value = 0;
+    std::memcpy(&value, data + test.offset_bytes, test.size_bytes);
+    value &= test.mask;
+    const bool holds = test.test == Guard::Test::not_zero ? value != 0
+                       : test.test == Guard::Test::equal  ? value == test.value
+                       : test.test == Guard::Test::above  ? value > test.value
+                                                          : std::ranges::find(test.others, value) == test.others.end();
+    if (!holds) return false;
+  }
+  return true;
+}
 
 const TypeLayout& TypeLayouts::of(TypeId type) {
   auto [at, is_new] = layouts_.try_emplace(type);

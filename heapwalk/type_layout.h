@@ -12,6 +12,7 @@
 // characters and padding are tainted: no program keeps an address there.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -30,6 +31,7 @@ struct PointerSlot {
   TypeId large = kNoType;     // unless the allocation is as large as this
   uint16_t range = kNone;     // it points to elements: which of the layout's ranges says how many
   uint16_t guard = kNone;     // it is there only if this one of the layout's guards says so
+  bool is_erased = false;     // what it leads to, or whether it is a pointer at all, only a function beside it knows
   uint16_t tag = kNone;       // of a weak one: which of the layout's tags tells the readings apart
   static constexpr uint16_t kNone = UINT16_MAX;
 };
@@ -46,12 +48,18 @@ struct ElementRange {
   uint32_t vtable_offset_bytes = kNone;    // the vtable of a Rust trait object: it knows the element
 };
 
-// optional and variant, tree nodes that are not full: part of the value is there only if a byte of it says so.
+// optional and variant, long strings, tree nodes that are not full: part of the value is there only if a number beside it
+// says so.
 struct Guard {
-  enum class Test : uint8_t { not_zero, equal, above };
+  static constexpr uint16_t kNone = UINT16_MAX;
+  enum class Test : uint8_t { not_zero, equal, above, none_of };
   uint32_t offset_bytes = 0;
+  uint8_t size_bytes = 1;  // 1, 2, 4 or 8
   Test test = Test::not_zero;
-  uint8_t value = 0;  // that the byte is equal to, or above
+  uint16_t outer = kNone;  // the guard of what this one is part of: it comes earlier, and has to hold too
+  uint64_t mask = UINT64_MAX;
+  uint64_t value = 0;                 // that the number is equal to, or above
+  std::vector<uint64_t> others = {};  // none of which it is
 };
 
 // The small number beside a union that C programs choose its member by.
@@ -65,15 +73,26 @@ struct KindRange {
   EdgeKind kind = EdgeKind::conservative;
 };
 
+// Bytes that are better than `kinds` says, if the guard holds.
+struct GuardedRange {
+  uint32_t begin = 0, end = 0;
+  EdgeKind kind = EdgeKind::conservative;
+  uint16_t guard = Guard::kNone;
+};
+
 struct TypeLayout {
   uint64_t size_bytes = 0;
   std::vector<PointerSlot> slots;  // by offset
   std::vector<KindRange> kinds;    // cover [0, size) without a gap
-  bool is_polymorphic = false;     // begins with a vtable pointer
-  bool has_open_end = false;       // ends with a flexible array: an allocation of it is as large as was needed
+  std::vector<GuardedRange> guarded;
+  bool is_polymorphic = false;  // begins with a vtable pointer
+  bool has_open_end = false;    // ends with a flexible array: an allocation of it is as large as was needed
   std::vector<ElementRange> ranges;
   std::vector<Guard> guards;
   std::vector<UnionTag> tags;
+
+  // Whether a guard holds in the value that lies there. False when it is cut off.
+  bool holds(uint16_t guard, const std::byte* data, uint64_t data_bytes) const;
 };
 
 class TypeLayouts {

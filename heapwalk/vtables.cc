@@ -41,6 +41,7 @@ Vtables::Vtables(const CoreDump& dump) {
       if (is_new) {
         std::string name = demangle(symbol.name);
         constexpr std::string_view kPrefix = "vtable for ";
+        symbols_.push_back(symbol.name);
         classes_.push_back(name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : std::string(mangled_class));
       }
       vtables_.push_back({*point, at->second});
@@ -50,6 +51,12 @@ Vtables::Vtables(const CoreDump& dump) {
   const auto [first, last] = std::ranges::unique(vtables_, {}, &Vtable::address_point);
   vtables_.erase(first, last);
   if (!vtables_.empty()) span_ = {vtables_.front().address_point, vtables_.back().address_point + 1};
+}
+
+TypeId Vtables::record_of(uint32_t number, const TypeTable& types) const {
+  auto id = types.find(classes_[number]);  // templates may be spelled otherwise there
+  if (!id || types[*id].kind != TypeKind::record) id = types.find_mangled(mangled_class(symbols_[number]));
+  return id && types[*id].kind == TypeKind::record ? *id : kNoType;
 }
 
 std::optional<uint32_t> Vtables::search(Address word) const {

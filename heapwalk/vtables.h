@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dump/core_dump.h"
+#include "dwarf/type_table.h"
 
 namespace heapwalk {
 
@@ -21,6 +22,8 @@ class Vtables {
   // The number of the class whose primary vtable has its address point there. Thread-safe, O(log vtables).
   std::optional<uint32_t> class_at(Address word) const { return span_.contains(word) ? search(word) : std::nullopt; }
   const std::vector<std::string>& classes() const { return classes_; }  // demangled names, by number
+  // The class of that number in the debug info, kNoType when it is not there.
+  TypeId record_of(uint32_t number, const TypeTable& types) const;
 
  private:
   struct Vtable {
@@ -32,6 +35,7 @@ class Vtables {
   std::vector<Vtable> vtables_;  // sorted, unique
   AddressRange span_;
   std::vector<std::string> classes_;
+  std::vector<std::string_view> symbols_;  // of one vtable of each class
 };
 
 }  // namespace heapwalk

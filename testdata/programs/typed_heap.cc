@@ -165,6 +165,13 @@ struct Retry {
 inline auto make_filter(uint64_t low, uint64_t high, uint64_t step) {
   return [low, high, step](int code) { return static_cast<int>(low + high + step) + code; };
 }
+// As large as what std::function keeps inside, but copied by code of its own: libstdc++ allocates it, libc++ does not.
+inline auto make_watcher(std::shared_ptr<Item> item) {
+  return [item](int code) { return static_cast<int>(item->price) + code; };
+}
+inline auto make_local(const Item* item) {
+  return [item](int code) { return static_cast<int>(item->price) + code; };
+}
 struct Handler {
   std::function<int(int)> call;
   template <class F>
@@ -178,12 +185,22 @@ struct Handler {
   void name_parts(Namer& namer) const {
     name_target<Retry>(namer);
     name_target<decltype(make_filter(0, 0, 0))>(namer);
+    name_target<decltype(make_watcher(nullptr))>(namer);
   }
+};
+struct Curve {
+  std::vector<Point> points;
+  std::string label;
+  auto parts() const { return std::tie(points, label); }
 };
 struct Attachment {
   std::any content;
   void name_parts(Namer& namer) const {
     if (const Blob* blob = std::any_cast<Blob>(&content)) truth_name(blob, typeid(Blob).name(), 0);
+    if (const Curve* curve = std::any_cast<Curve>(&content)) {
+      truth_name(curve, typeid(Curve).name(), 0);
+      namer.visit(*curve);
+    }
     if (const Setting* setting = std::any_cast<Setting>(&content)) {
       truth_name(setting, typeid(Setting).name(), 0);
       namer.visit(*setting);
@@ -353,8 +370,11 @@ void fill_classes(Application& app) {
   for (uint64_t i = 0; i < 150; ++i) {
     if (i % 2 == 0) app.handlers.push_back({Retry{random_text(), {i, 2, 3}}});
     if (i % 2 == 1) app.handlers.push_back({make_filter(i, i * 2, 3)});
+    if (i % 2 == 0) app.handlers.push_back({make_watcher(app.shelf[i])});
+    if (i % 2 == 1) app.handlers.push_back({make_local(app.shelf[i].get())});
     if (i % 2 == 0) app.attachments.push_back({Blob{}});
     if (i % 2 == 1) app.attachments.push_back({Setting{random_text(), int64_t{4}}});
+    if (i % 3 == 1) app.attachments.push_back({Curve{std::vector<Point>(i % 8 + 1), random_text()}});
   }
 }
 

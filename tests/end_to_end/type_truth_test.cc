@@ -26,6 +26,10 @@ namespace {
 
 constexpr double kLeastTypedShare = 0.95;   // of the live bytes: they have a type
 constexpr double kLeastRightShare = 0.995;  // of the typed bytes: it is the true one
+constexpr double kLeastShareOfAType = 0.7;  // of the bytes of each type: who loses a container loses nearly all of one
+constexpr uint64_t kLeastBytesOfAType = 1024;
+// A union and a `void*` lead there, and nothing else.
+constexpr std::array<std::string_view, 2> kHardTypes = {"shop::Blob", "shop::Record"};
 constexpr size_t kShownMistakes = 12;
 
 // How a program is built, and what is done to it afterwards.
@@ -234,6 +238,7 @@ struct Score {
   std::map<std::string, Share> by_evidence;
   std::map<std::pair<std::string, std::string>, uint64_t> mistakes;  // (truth, found) → bytes
   std::map<std::string, uint64_t> untyped;                           // truth → bytes
+  std::map<std::string, uint64_t> live;                              // all of it, typed or not
 
   double typed_share() const { return ratio(typed.bytes, live_bytes); }
   double right_share() const { return ratio(typed.right_bytes, typed.bytes); }
@@ -277,6 +282,7 @@ Score compare(TypeTruth truth, const std::string& objects_tsv) {
     truth.erase(known);
     EXPECT_EQ(size, std::to_string(block.size_bytes)) << address;
     score.live_bytes += block.size_bytes;
+    score.live[block.type] += block.size_bytes;
     const bool is_typed = evidence != "none";
     const bool is_right = is_typed && normalised(type) == normalised(block.type);
     score.by_evidence[evidence].add(block.size_bytes, is_right);
@@ -311,6 +317,11 @@ TEST_P(TypeTruthOf, IsWhatHeapwalkFinds) {
   EXPECT_EQ(score.missing, 0U);
   EXPECT_GE(score.typed_share(), kLeastTypedShare);
   EXPECT_GE(score.right_share(), kLeastRightShare);
+  for (const auto& [type, bytes] : score.untyped) {
+    const uint64_t live_bytes = score.live.at(type);
+    if (live_bytes < kLeastBytesOfAType || std::ranges::find(kHardTypes, type) != kHardTypes.end()) continue;
+    EXPECT_LE(ratio(bytes, live_bytes), 1 - kLeastShareOfAType) << type;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(BuiltBy, TypeTruthOf, ::testing::ValuesIn(variants()),
