@@ -14,6 +14,7 @@
 #include "heapwalk/descriptor_pointers.h"
 #include "heapwalk/field_company.h"
 #include "heapwalk/large_pages.h"
+#include "heapwalk/text_blocks.h"
 #include "heapwalk/trait_objects.h"
 #include "heapwalk/type_agreement.h"
 #include "heapwalk/type_claims.h"
@@ -27,6 +28,7 @@ namespace {
 constexpr size_t kMaxKinds = UINT16_MAX;
 constexpr size_t kMaxHints = size_t{1} << 22;
 constexpr int kGuessRounds = 64;
+constexpr uint64_t kTextSample = 256;       // bytes
 constexpr size_t kMaxCandidates = 64;       // records around one embedded record
 constexpr size_t kBatch = size_t{1} << 16;  // objects taken from the queue at once
 constexpr size_t kPiece = size_t{1} << 10;  // of a batch, per worker
@@ -378,7 +380,27 @@ class TypeInference {
     return kind;
   }
 
+  // Only where some types are known: else a person looks at sizes, and the memory to tell the objects apart is not spent.
+  void name_text() {
+    if (result_->kinds_.size() == 1 || result_->kinds_.size() > kMaxKinds) return;
+    const uint16_t text = intern("[text]", {}, TypeEvidence::none, Strength::none);
+    constexpr uint32_t kObjects = 1 << 18;
+    parallel_for((objects_.size() + kObjects - 1) / kObjects, threads_, [&](size_t piece) {
+      const auto first = static_cast<uint32_t>(piece * kObjects);
+      const Region* region = nullptr;
+      objects_.for_each(first, std::min(objects_.size() - first, kObjects) + first,
+                        [&](ObjectId id, Address address, uint64_t size, AllocationState state) {
+                          if (state != AllocationState::used || result_->kind_of_[index(id)] != 0) return;
+                          const uint64_t sample = std::min(size, kTextSample);
+                          const std::byte* data = bytes_at(region, address, sample);
+                          if (data != nullptr && is_text_block({data, sample}, size))
+                            result_->kind_of_[index(id)] = text;
+                        });
+    });
+  }
+
   void finish() {
+    name_text();
     for (const auto& [object, bytes] : spare_) result_->in_use_.push_back({object, bytes});
     std::ranges::sort(result_->in_use_, {}, &ObjectTypes::InUse::object);
     if (result_->kinds_.size() == 1) result_->kind_of_ = std::vector<uint16_t>();
