@@ -19,6 +19,7 @@ constexpr size_t kMaxExpressionBytes = 1 << 16;
 constexpr size_t kMaxSteps = 4096;
 constexpr size_t kMaxStack = 256;
 constexpr size_t kMaxPieces = 64;
+constexpr uint64_t kMaxPieceBytes = UINT32_MAX;
 
 // Reads the operations one by one. A branch names a byte; it is turned into an operation's number when all are known.
 class ExpressionParser {
@@ -147,8 +148,10 @@ class ExpressionParser {
 
   std::optional<Operation> read_rarer_operation(uint8_t code) {
     switch (code) {
-      case dw::DW_OP_piece:
-        return with(Kind::piece, read_uleb(reader_));
+      case dw::DW_OP_piece: {
+        auto bytes = read_uleb(reader_);
+        return bytes ? std::optional(Operation{Kind::piece, std::min(*bytes, kMaxPieceBytes + 1) * 8}) : std::nullopt;
+      }
       case dw::DW_OP_bit_piece:
         return read_bit_piece();
       case dw::DW_OP_implicit_value:
@@ -215,8 +218,7 @@ class ExpressionParser {
     auto bits = read_uleb(reader_);
     auto offset = read_uleb(reader_);
     if (!bits || !offset) return std::nullopt;
-    const bool is_whole_bytes = *bits % 8 == 0 && *offset == 0;
-    return Operation{Kind::piece, *bits / 8, is_whole_bytes ? 0u : 1u};
+    return Operation{Kind::piece, *bits, *offset == 0 ? 0u : 1u};
   }
   std::optional<Operation> read_implicit_value() {
     auto size = read_uleb(reader_);
@@ -441,14 +443,15 @@ class Evaluation {
     }
   }
 
-  // What was computed since the last piece becomes one; `piece.first` is its size, 0 that of the whole variable.
+  // What was computed since the last piece becomes one; `piece.first` is its size in bits, 0 that of the whole variable.
   Failure add_piece(const Operation& piece) {
-    if (has_pieces_ && (piece.first == 0 || piece.first > UINT32_MAX)) return NoLocation::damaged;
+    if (has_pieces_ && (piece.first == 0 || piece.first > kMaxPieceBytes * 8)) return NoLocation::damaged;
     if (pieces_.size() >= kMaxPieces) return NoLocation::damaged;
-    LocationPiece result{.offset_bytes = offset_, .size_bytes = piece.first};
-    offset_ += piece.first;
+    LocationPiece result{.offset_bytes = offset_bits_ / 8, .size_bytes = piece.first / 8};
+    const bool is_whole_bytes = offset_bits_ % 8 == 0 && piece.first % 8 == 0 && piece.second == 0;
+    offset_bits_ += piece.first;
     const bool is_nothing = place_ != Place::register_ && stack_.empty();
-    bool is_known = !is_nothing && !is_lost_ && piece.second == 0;
+    bool is_known = !is_nothing && !is_lost_ && is_whole_bytes;
     if (place_ == Place::register_) {
       auto value = frame_.registers->get(register_);
       if (!value && !lost_) lost_ = NoLocation::unknown_register;
@@ -474,7 +477,7 @@ class Evaluation {
   std::vector<LocationPiece> pieces_;
   Place place_ = Place::memory;
   uint64_t register_ = 0;
-  uint64_t offset_ = 0;
+  uint64_t offset_bits_ = 0;  // of the next piece
   bool has_pieces_ = false;
   bool is_lost_ = false;            // the piece
   std::optional<NoLocation> lost_;  // why the first such was
