@@ -46,9 +46,9 @@ TypeId type_of_part(const TypeTable& types, TypeId type, uint64_t offset_bytes, 
 
 class FramePlaceFinder {
  public:
-  FramePlaceFinder(const RootInputs& inputs, ModuleVariables& variables, const Thread& thread,
+  FramePlaceFinder(const RootInputs& inputs, ModuleVariables& variables, std::span<const AddressRange> stack,
                    const std::vector<Frame>& frames)
-      : inputs_(inputs), variables_(variables), thread_(thread), frames_(frames) {}
+      : inputs_(inputs), variables_(variables), stack_(stack), frames_(frames) {}
 
   std::vector<FramePlace> find() {
     for (size_t i = 0; i < frames_.size(); ++i) {
@@ -62,10 +62,17 @@ class FramePlaceFinder {
   }
 
  private:
+  // Empty when nothing is known of where the frame ends. The innermost one has the red zone below it.
   AddressRange range_of(size_t frame) const {
-    const Address begin = frame == 0 ? thread_.stack.begin : frames_[frame].cfa_or_sp;
-    const Address end = frames_[frame].cfa ? Address{*frames_[frame].cfa} : begin;
-    return AddressRange{begin, end}.intersect(thread_.stack);
+    if (!frames_[frame].cfa) return {};
+    const Address end{*frames_[frame].cfa};
+    if (frame > 0) return {frames_[frame].cfa_or_sp, end};
+    const AddressRange* part = part_around(frames_[frame].cfa_or_sp);
+    return {part == nullptr ? frames_[frame].cfa_or_sp : part->begin, end};
+  }
+  const AddressRange* part_around(Address address) const {
+    auto part = std::ranges::find_if(stack_, [&](const AddressRange& each) { return each.contains(address); });
+    return part == stack_.end() ? nullptr : &*part;
   }
 
   // A word of its stack, or a register: else the debug info of its module need not be read.
@@ -75,7 +82,7 @@ class FramePlaceFinder {
       auto value = frames_[frame].registers.get(number);
       refers = value && inputs_.objects->find_used(Address{*value});
     }
-    if (!refers) for_each_heap_word(inputs_, range_of(frame), [&](Address) { refers = true; });
+    for (const AddressRange& part : stack_) refers = refers || holds_reference(range_of(frame).intersect(part));
     return refers;
   }
 
@@ -109,8 +116,10 @@ class FramePlaceFinder {
     }
     if (size_bytes < 8) return;  // no room for an address
     if (auto memory = memory_of(frame, piece, size_bytes)) {
-      place.memory = memory->intersect(thread_.stack);
-      if (place.memory.begin != memory->begin || !holds_reference(place.memory)) return;
+      const AddressRange* part = part_around(memory->begin);
+      if (part == nullptr) return;  // a static, an object behind a reference: roots or objects anyway
+      place.memory = memory->intersect(*part);
+      if (!holds_reference(place.memory)) return;
       place.name = name_of(variable);
       range_of(frame).contains(place.memory) ? add_memory(std::move(place)) : elsewhere_.push_back(std::move(place));
       return;
@@ -128,7 +137,7 @@ class FramePlaceFinder {
     if (piece.kind == LocationPiece::Kind::memory) return AddressRange::of(Address{piece.value}, size_bytes);
     if (piece.kind == LocationPiece::Kind::value) return std::nullopt;
     const Address saved{frames_[frame].registers.places[piece.number]};
-    return thread_.stack.contains(saved) ? std::optional(AddressRange::of(saved, 8)) : std::nullopt;
+    return part_around(saved) != nullptr ? std::optional(AddressRange::of(saved, 8)) : std::nullopt;
   }
 
   bool holds_reference(AddressRange memory) {
@@ -146,7 +155,7 @@ class FramePlaceFinder {
 
   const RootInputs& inputs_;
   ModuleVariables& variables_;
-  const Thread& thread_;
+  std::span<const AddressRange> stack_;
   const std::vector<Frame>& frames_;
   std::map<Address, FramePlace> in_memory_;
   std::vector<FramePlace> elsewhere_;  // in another frame than their own
@@ -168,10 +177,10 @@ std::map<const Module*, std::vector<uint64_t>> pcs_of_frames(const CoreDump& dum
   return result;
 }
 
-std::vector<FramePlace> find_frame_places(const RootInputs& inputs, ModuleVariables& variables, const Thread& thread,
-                                          const std::vector<Frame>& frames) {
+std::vector<FramePlace> find_frame_places(const RootInputs& inputs, ModuleVariables& variables,
+                                          std::span<const AddressRange> stack, const std::vector<Frame>& frames) {
   if (inputs.types == nullptr) return {};
-  return FramePlaceFinder(inputs, variables, thread, frames).find();
+  return FramePlaceFinder(inputs, variables, stack, frames).find();
 }
 
 }  // namespace heapwalk

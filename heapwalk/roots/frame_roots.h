@@ -11,6 +11,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,8 +35,9 @@ struct FramePlace {
 // What every frame of the process is doing, by module: link addresses.
 std::map<const Module*, std::vector<uint64_t>> pcs_of_frames(const CoreDump& dump, Unwinder& unwinder);
 
-// Those that refer to the heap; in memory: by address, disjoint, and before those in registers.
-std::vector<FramePlace> find_frame_places(const RootInputs& inputs, ModuleVariables& variables, const Thread& thread,
-                                          const std::vector<Frame>& frames);
+// Those that refer to the heap; in memory: inside one of the parts of the stack, disjoint, by address, and before those in
+// registers.
+std::vector<FramePlace> find_frame_places(const RootInputs& inputs, ModuleVariables& variables,
+                                          std::span<const AddressRange> stack, const std::vector<Frame>& frames);
 
 }  // namespace heapwalk

@@ -83,7 +83,8 @@ class ThreadRoots {
   // The locals and parameters of the frames, in memory and in registers.
   void add_variables() {
     if (frames_.empty() || thread_.stack.empty()) return;
-    for (FramePlace& place : find_frame_places(inputs_, variables_, thread_, frames_)) {
+    const std::vector<AddressRange> stack = subtract(thread_.stack, merged(tls_ranges_));
+    for (FramePlace& place : find_frame_places(inputs_, variables_, stack, frames_)) {
       const std::string function = function_name(place.frame);
       const bool in_memory = !place.memory.empty();
       if (in_memory) {

@@ -12,13 +12,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <memory>
+#include <random>
 #include <set>
 #include <sstream>
 
 #include "dwarf/type_reader.h"
 #include "dwarf/unwinder.h"
+#include "tests/dwarf/compiled_module.h"
 #include "tests/support/compiler.h"
 #include "tests/support/run_program.h"
 #include "tests/support/temporary_directory.h"
@@ -142,6 +146,60 @@ struct Found {
   std::string all;  // everything, for comparisons among ourselves
   Diagnostics diagnostics;
 };
+
+// Half of the flips hit what the functions that frames are in are made of; nothing may crash, hang, or lie out of range.
+TEST(FrameVariables, DamagedDebugInfoIsHandled) {
+  HEAPWALK_NEEDS_COMPILER();
+  for (const char* flags : {"-gdwarf-4", "-gdwarf-5"}) {
+    TemporaryDirectory directory;
+    std::ifstream file(HEAPWALK_SOURCE_DIR "/testdata/programs/frame_locals.cc");
+    const std::string source(std::istreambuf_iterator<char>(file), {});
+    const auto image =
+        test::open_image(test::compile_cxx(directory, "program", source, {flags, "-O2", "-std=c++20", "-pthread"}));
+    ASSERT_NE(image, nullptr);
+    const Module whole = test::module_of(image);
+    std::vector<uint64_t> pcs;  // eight of each function
+    for (const Symbol& symbol : whole.symbols.all())
+      for (uint64_t i = 0; i < 8; ++i) pcs.push_back(symbol.link_address + symbol.size_bytes * i / 8);
+    const std::vector<std::byte> bytes(image->bytes().begin(), image->bytes().end());
+    std::vector<const ElfSection*> sections;
+    for (const char* name :
+         {".debug_info", ".debug_abbrev", ".debug_loc", ".debug_loclists", ".debug_ranges", ".debug_rnglists"}) {
+      if (const ElfSection* section = image->find_section(name)) sections.push_back(section);
+    }
+    ASSERT_EQ(sections.size(), 4u);
+    std::mt19937 random(5);
+    size_t noticed = 0, variables = 0;
+    for (int round = 0; round < 200; ++round) {
+      std::vector<std::byte> damaged = bytes;
+      for (int flip = 0; flip < 1 + round % 30; ++flip) {
+        const ElfSection& section = *sections[random() % sections.size()];
+        damaged[section.offset + random() % section.size_bytes] = static_cast<std::byte>(random());
+      }
+      auto broken = ElfImage::from_bytes(damaged, "damaged", nullptr);
+      ASSERT_TRUE(broken);
+      Diagnostics diagnostics;
+      TypeTableBuilder types;
+      FrameVariables frames(pcs);
+      read_frame_variables(test::module_of(*broken), 1, types, diagnostics, {}, frames);
+      EXPECT_TRUE(types.table().check());
+      noticed += diagnostics.count("damaged_debug_info") > 0;
+      const AddressSpace memory;
+      FrameRegisters registers;
+      for (unsigned i = 0; i < 17; ++i) registers.set(i, 0x7000 + i);
+      for (uint64_t pc : frames.pcs()) {
+        const FrameFunction* function = frames.find(pc);
+        if (function == nullptr) continue;
+        for (const FrameVariable& variable : function->variables) {
+          EXPECT_TRUE(variable.type == kNoType || index(variable.type) < types.table().size());
+          variables += locate(variable.location, {&memory, &registers, 0x8000, &function->frame_base, 0}).has_value();
+        }
+      }
+    }
+    EXPECT_GT(noticed, 0u);
+    EXPECT_GT(variables, 1000u);
+  }
+}
 
 struct Variant {
   const char* name;
