@@ -3,6 +3,8 @@
 #include <llvm/ADT/StringMap.h>
 #include <llvm/Support/MemoryBuffer.h>
 
+#include <mutex>
+
 #include "dump/base/byte_reader.h"
 #include "dump/base/parallel.h"
 #include "dwarf/entry_bounds.h"
@@ -77,6 +79,11 @@ Result<SectionData> whole_section(const ElfImage& image, std::string_view name) 
 
 }  // namespace
 
+struct DebugSections::Late {
+  std::mutex mutex;
+  std::map<std::string, SectionData, std::less<>> sections;
+};
+
 DebugSections DebugSections::load(const Module& module, size_t threads, Diagnostics& diagnostics) {
   DebugSections result;
   const ElfImage* image = module.image.get();
@@ -105,6 +112,7 @@ DebugSections DebugSections::load_split(const ElfImage& image, const DebugSectio
 void DebugSections::load_sections(const ElfImage& image, size_t threads, Diagnostics& diagnostics) {
   path_ = image.path();
   image_ = &image;
+  late_ = std::make_shared<Late>();
   const std::span<const std::string_view> names =
       is_split_ ? std::span(kSplitSections) : std::span<const std::string_view>(kSections);
   std::vector<Result<SectionData>> loaded(names.size());

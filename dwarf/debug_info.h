@@ -9,8 +9,8 @@
 // Source: DWARF 5, chapters 2 and 7.
 #pragma once
 
-#include <llvm/DebugInfo/DWARF/DWARFDebugAbbrev.h>
 #include <llvm/DebugInfo/DWARF/DWARFContext.h>
+#include <llvm/DebugInfo/DWARF/DWARFDebugAbbrev.h>
 #include <llvm/DebugInfo/DWARF/DWARFDie.h>
 #include <llvm/DebugInfo/DWARF/DWARFFormValue.h>
 #include <llvm/DebugInfo/DWARF/DWARFObject.h>
@@ -20,7 +20,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,12 +62,9 @@ class DebugSections {
   std::string path_;
   bool is_split_ = false;
   std::map<std::string, SectionData, std::less<>> sections_;
-  struct Late {
-    std::mutex mutex;
-    std::map<std::string, SectionData, std::less<>> sections;
-  };
+  struct Late;
   const ElfImage* image_ = nullptr;  // outlives this
-  std::shared_ptr<Late> late_ = std::make_shared<Late>();
+  std::shared_ptr<Late> late_;
 };
 
 // An entry's place among all entries of the module: its offset in .debug_info, or in DWARF 4's .debug_types.

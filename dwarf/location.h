@@ -82,6 +82,8 @@ struct LocationExpression {
   std::vector<Operation> operations;
 };
 
+constexpr uint64_t kMaxPieceBytes = UINT32_MAX;
+
 struct LocationPiece {
   enum class Kind : uint8_t { memory, register_, value };
   Kind kind = Kind::memory;

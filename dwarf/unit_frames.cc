@@ -35,7 +35,7 @@ std::string function_name(const Die& die) {
 
 bool covers_frames(const FrameWish& wish, const DebugSections& sections, const Die& unit_die) {
   if (wish.frames->pcs().empty()) return false;
-  const auto ranges = AddressLists(sections, unit_die).ranges(unit_die);
+  const auto ranges = AddressLists(sections, unit_die, wish.effort->list_entries).ranges(unit_die);
   return !ranges || std::ranges::any_of(*ranges, [&](const AddressLists::Range& range) {
     return wish.frames->wants(range.first, range.second);
   });
@@ -49,17 +49,14 @@ void FrameCollector::visit(const Die& subprogram) {
     if (is_tombstone(range)) continue;
     const auto pcs = wish_.frames->pcs();
     for (auto pc = std::ranges::lower_bound(pcs, range.first); pc != pcs.end() && *pc < range.second; ++pc) {
-      if (wish_.found->fetch_add(1) >= kMaxFrameVariables) return;
+      if (wish_.effort->variables.fetch_add(1) >= kMaxFrameVariables) return;
       function.covered.push_back(found_.size());
       found_.push_back({.pc = *pc, .function = {}, .types = {}});
     }
   }
   if (function.covered.empty()) return;
   for (size_t i : function.covered) {
-    auto value = subprogram.find(dw::DW_AT_frame_base);
-    auto block = value ? value->getAsBlock() : std::nullopt;
-    if (!block) continue;
-    auto base = parse(Bytes(reinterpret_cast<const std::byte*>(block->data()), block->size()));
+    auto base = parse(lists_.location_at(subprogram, dw::DW_AT_frame_base, found_[i].pc));
     if (base) found_[i].function.frame_base = *std::move(base);
   }
   std::vector<Scope> scopes = {std::move(function)};
@@ -97,11 +94,11 @@ void FrameCollector::add_variable(const Die& die, const Scope& scope) {
   std::optional<FrameVariable> described;
   EntryKey type = kNoEntry;
   for (size_t i : scope.covered) {
-    const Bytes bytes = lists_.location_at(die, found_[i].pc);
+    const Bytes bytes = lists_.location_at(die, dw::DW_AT_location, found_[i].pc);
     if (bytes.empty()) continue;
     auto location = parse(bytes);
     if (!location || is_fixed(*location)) continue;
-    if (wish_.found->fetch_add(1) >= kMaxFrameVariables) return;
+    if (wish_.effort->variables.fetch_add(1) >= kMaxFrameVariables) return;
     if (!described) described = describe(die, scope, type);
     FrameVariable variable = *described;
     variable.location = *std::move(location);
