@@ -10,6 +10,9 @@ namespace {
 
 namespace dw = llvm::dwarf;
 
+// Functions may stand in each other: a unit is not walked more often than this, all of them together.
+constexpr uint64_t kMaxWalks = 16;
+
 // Functions that the linker dropped stand at 0 or at the end of the address space.
 bool is_tombstone(const AddressLists::Range& range) {
   return range.first == 0 || range.second >> 63 != 0;
@@ -44,6 +47,10 @@ bool covers_frames(const FrameWish& wish, const DebugSections& sections, const D
 void FrameCollector::visit(const Die& subprogram) {
   const auto ranges = lists_.ranges(subprogram);
   if (!ranges) return;
+  if (walked_bytes_ > kMaxWalks * (unit_.getNextUnitOffset() - unit_.getOffset())) {
+    ++damage_;
+    return;
+  }
   Scope function;
   for (const AddressLists::Range& range : *ranges) {
     if (is_tombstone(range)) continue;
@@ -60,13 +67,16 @@ void FrameCollector::visit(const Die& subprogram) {
     if (base) found_[i].function.frame_base = *std::move(base);
   }
   std::vector<Scope> scopes = {std::move(function)};
+  uint64_t last = subprogram.offset();
   const bool is_whole = walk_entries(subprogram, [&](const Die& die, const std::vector<uint64_t>& around) {
     scopes.resize(std::min(around.size(), scopes.size()));
+    last = die.offset();
     if (die.tag() == dw::DW_TAG_variable || die.tag() == dw::DW_TAG_formal_parameter) add_variable(die, scopes.back());
     if (!die.has_children()) return false;
     scopes.push_back(enter(die, scopes.back()));
     return scopes.back().covered.empty();
   });
+  walked_bytes_ += last - subprogram.offset();
   damage_ += is_whole ? 0 : 1;
 }
 

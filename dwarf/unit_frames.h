@@ -75,6 +75,7 @@ class FrameCollector {
   const SignatureMap& signatures_;
   const llvm::DWARFUnit& unit_;
   std::vector<FoundFunction> found_;
+  uint64_t walked_bytes_ = 0;  // of the functions so far
   uint64_t damage_ = 0;
 };
 

@@ -121,6 +121,7 @@ TEST_P(FrameLocals, OwnTheirBlocksInReports) {
                                              fmt::format("{:#x}", record_.begin()->first)});
   ASSERT_EQ(result.status, 0) << result.err;
   EXPECT_NE(result.out.find("frame #"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("\"exact\""), std::string::npos) << result.out;  // a typed pointer
   const CommandOutput one = run_heapwalk({"roots", run_->core_path(), program_, "--format", "tsv", "--threads", "1"});
   const CommandOutput five = run_heapwalk({"roots", run_->core_path(), program_, "--format", "tsv", "--threads", "5"});
   EXPECT_EQ(one.out, five.out);
