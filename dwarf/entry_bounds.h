@@ -9,8 +9,7 @@
 #include <cstdint>
 #include <optional>
 
-#include <llvm/DebugInfo/DWARF/DWARFDebugAbbrev.h>
-#include <llvm/DebugInfo/DWARF/DWARFUnit.h>
+#include "dwarf/debug_info.h"
 
 namespace heapwalk {
 

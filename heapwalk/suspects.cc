@@ -121,7 +121,7 @@ void find_parts(const Analysis& analysis, std::vector<Candidate>& candidates) {
 }
 
 std::string root_text(const RootPath& path) {
-  std::string where = path.root_owner.empty() || path.names_owner ? "" : ", " + path.root_owner;
+  std::string where = path.root_owner.empty() ? "" : ", " + path.root_owner;
   if (!path.root_source.empty()) where += ", " + path.root_source;
   return fmt::format("`{}` ({}{})", path.root_name, path.root_kind, where);
 }
