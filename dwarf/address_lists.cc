@@ -45,10 +45,10 @@ std::optional<uint64_t> address_of(const Die& die, dw::Attribute attribute) {
 
 }  // namespace
 
-AddressLists::AddressLists(const DebugSections& sections, const Die& unit_die, const SkeletonBases* bases)
-    : sections_(sections), unit_(unit_die.unit()) {
+AddressLists::AddressLists(const DebugSections& sections, const Die& unit_die, std::atomic<uint64_t>& entries_read,
+                           const SkeletonBases* bases)
+    : sections_(sections), unit_(unit_die.unit()), entries_read_(entries_read) {
   const bool is_new = unit_.getVersion() >= 5;
-  entries_left_ = (uint64_t{1} << 20) + 4 * (unit_.getNextUnitOffset() - unit_.getOffset());
   if (sections.is_split()) {
     if (bases != nullptr) {
       base_address_ = bases->base_address;
@@ -128,8 +128,8 @@ std::optional<std::vector<AddressLists::Range>> AddressLists::ranges(const Die& 
   return result;
 }
 
-Bytes AddressLists::location_at(const Die& variable, uint64_t pc) {
-  auto value = variable.find(dw::DW_AT_location);
+Bytes AddressLists::location_at(const Die& die, dw::Attribute attribute, uint64_t pc) {
+  auto value = die.find(attribute);
   if (!value) return {};
   if (auto block = value->getAsBlock()) return Bytes(reinterpret_cast<const std::byte*>(block->data()), block->size());
   const List& lists = location_lists();
@@ -158,7 +158,7 @@ void AddressLists::walk(const List& list, uint64_t offset, bool has_expressions,
 
 template <class Visit>
 bool AddressLists::walk_pairs(ByteReader& reader, bool has_expressions, Visit&& visit) {
-  for (uint64_t base = base_address_; entries_left_ > 0; --entries_left_) {
+  for (uint64_t base = base_address_; entries_read_.fetch_add(1, std::memory_order_relaxed) < kMaxListEntries;) {
     auto begin = reader.read<uint64_t>();
     auto end = reader.read<uint64_t>();
     if (!begin || !end) return false;
@@ -177,7 +177,7 @@ bool AddressLists::walk_pairs(ByteReader& reader, bool has_expressions, Visit&& 
 
 template <class Visit>
 bool AddressLists::walk_coded(ByteReader& reader, bool has_expressions, Visit&& visit) {
-  for (uint64_t base = base_address_; entries_left_ > 0; --entries_left_) {
+  for (uint64_t base = base_address_; entries_read_.fetch_add(1, std::memory_order_relaxed) < kMaxListEntries;) {
     auto entry = read_entry(reader, has_expressions);
     if (!entry) return false;
     if (entry->kind == EntryKind::end_of_list) return true;

@@ -7,10 +7,12 @@
 // DWARF 5 gave both kinds of list the same encoding: a byte says whether addresses are meant as they are, as offsets from a
 // base, or as indices into .debug_addr. Before, there are pairs of words; in .dwo files before DWARF 5 GNU's form of the new one.
 // In a file of a package (.dwp) offsets count from the unit's own part of the section.
-// The lists are the file's to choose: entries are counted against a budget per unit, which no sensible unit exhausts.
+// The lists are the file's to choose, and many entries may name one list: what is read of them is counted by all units together,
+// and beyond kMaxListEntries nothing more is read. Whether that happens does not depend on the order of the units.
 // Source: DWARF 5 §2.17.3, §2.6.2, §7.7.3, §7.25, §7.29; DWARF 4 §7.7.3; GCC's wiki "DebugFission".
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -26,10 +28,13 @@ struct SkeletonBases {
   uint64_t ranges_base = 0;  // before DWARF 5
 };
 
+constexpr uint64_t kMaxListEntries = uint64_t{1} << 28;
+
 class AddressLists {
  public:
   // `bases` of a split unit. All are borrowed.
-  AddressLists(const DebugSections& sections, const Die& unit_die, const SkeletonBases* bases = nullptr);
+  AddressLists(const DebugSections& sections, const Die& unit_die, std::atomic<uint64_t>& entries_read,
+               const SkeletonBases* bases = nullptr);
 
   static SkeletonBases bases_of(const Die& skeleton);
 
@@ -37,7 +42,7 @@ class AddressLists {
   // Of a unit, function or block; nullopt: it does not say. What makes no sense is left out.
   std::optional<std::vector<Range>> ranges(const Die& die);
   // The expression that holds at the pc; empty: none does.
-  Bytes location_at(const Die& variable, uint64_t pc);
+  Bytes location_at(const Die& die, llvm::dwarf::Attribute attribute, uint64_t pc);
 
   std::optional<uint64_t> address_at(uint64_t index) const;  // of .debug_addr
   uint64_t damage() const { return damage_; }
@@ -70,7 +75,7 @@ class AddressLists {
   List range_lists_;
   std::optional<List> location_lists_;
   uint64_t loclists_base_ = 0;
-  uint64_t entries_left_;
+  std::atomic<uint64_t>& entries_read_;
   uint64_t damage_ = 0;
 };
 

@@ -3,8 +3,11 @@
 #include <llvm/ADT/StringMap.h>
 #include <llvm/Support/MemoryBuffer.h>
 
+#include <mutex>
+
 #include "dump/base/byte_reader.h"
 #include "dump/base/parallel.h"
+#include "dwarf/entry_bounds.h"
 
 namespace heapwalk {
 namespace {
@@ -76,6 +79,11 @@ Result<SectionData> whole_section(const ElfImage& image, std::string_view name) 
 
 }  // namespace
 
+struct DebugSections::Late {
+  std::mutex mutex;
+  std::map<std::string, SectionData, std::less<>> sections;
+};
+
 DebugSections DebugSections::load(const Module& module, size_t threads, Diagnostics& diagnostics) {
   DebugSections result;
   const ElfImage* image = module.image.get();
@@ -104,6 +112,7 @@ DebugSections DebugSections::load_split(const ElfImage& image, const DebugSectio
 void DebugSections::load_sections(const ElfImage& image, size_t threads, Diagnostics& diagnostics) {
   path_ = image.path();
   image_ = &image;
+  late_ = std::make_shared<Late>();
   const std::span<const std::string_view> names =
       is_split_ ? std::span(kSplitSections) : std::span<const std::string_view>(kSections);
   std::vector<Result<SectionData>> loaded(names.size());
@@ -174,19 +183,17 @@ std::unique_ptr<llvm::DWARFContext> DebugSections::make_context(uint64_t& damage
 }
 
 bool Die::read(llvm::DWARFUnit& unit, uint64_t& offset) {
-  uint64_t unit_end = unit.getNextUnitOffset();
-  if (offset >= unit_end) return false;
-  uint64_t at = offset;
-  if (!entry_.extractFast(unit, &at, unit.getDebugInfoExtractor(), unit_end, 0) || at <= offset) return false;
+  const auto bounds = measure_entry(unit, offset);
+  if (!bounds) return false;
   unit_ = &unit;
-  end_ = offset = at;
+  abbreviation_ = bounds->abbreviation;
+  offset_ = offset;
+  end_ = offset = bounds->end;
   return true;
 }
 
 std::optional<llvm::DWARFFormValue> Die::find(dw::Attribute attribute) const {
-  const auto* abbreviation = entry_.getAbbreviationDeclarationPtr();
-  if (abbreviation == nullptr) return std::nullopt;
-  return abbreviation->getAttributeValue(entry_.getOffset(), attribute, *unit_);
+  return abbreviation_ == nullptr ? std::nullopt : abbreviation_->getAttributeValue(offset_, attribute, *unit_);
 }
 
 std::string_view Die::string(dw::Attribute attribute) const {
@@ -279,9 +286,9 @@ std::optional<uint64_t> Die::sibling() const {
 }
 
 bool open_unit(llvm::DWARFUnit& unit, Die& unit_die) {
-  if (!unit.getUnitDIE(/*ExtractUnitDIEOnly=*/true).isValid()) return false;
   uint64_t offset = unit.getOffset() + unit.getHeaderSize();
-  return unit_die.read(unit, offset) && unit_die.tag() != dw::DW_TAG_null;
+  return unit_die.read(unit, offset) && unit_die.tag() != dw::DW_TAG_null &&
+         unit.getUnitDIE(/*ExtractUnitDIEOnly=*/true).isValid();
 }
 
 std::optional<uint64_t> leave_damaged_scopes(llvm::DWARFUnit& unit, std::vector<uint64_t>& scopes, uint64_t offset) {

@@ -6,11 +6,11 @@
 // them (1 GB for a 380 MB .debug_info). So trees are never asked for: an entry is decoded where it stands, looked at
 // and dropped, and whoever needs parents keeps a stack of offsets. A context is for one thread; the sections are shared.
 //
-// Source: DWARF 5, chapters 2 and 7; LLVM 19, DWARFDebugInfoEntry::extractFast.
+// Source: DWARF 5, chapters 2 and 7.
 #pragma once
 
 #include <llvm/DebugInfo/DWARF/DWARFContext.h>
-#include <llvm/DebugInfo/DWARF/DWARFDebugInfoEntry.h>
+#include <llvm/DebugInfo/DWARF/DWARFDebugAbbrev.h>
 #include <llvm/DebugInfo/DWARF/DWARFDie.h>
 #include <llvm/DebugInfo/DWARF/DWARFFormValue.h>
 #include <llvm/DebugInfo/DWARF/DWARFObject.h>
@@ -20,7 +20,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,12 +62,9 @@ class DebugSections {
   std::string path_;
   bool is_split_ = false;
   std::map<std::string, SectionData, std::less<>> sections_;
-  struct Late {
-    std::mutex mutex;
-    std::map<std::string, SectionData, std::less<>> sections;
-  };
+  struct Late;
   const ElfImage* image_ = nullptr;  // outlives this
-  std::shared_ptr<Late> late_ = std::make_shared<Late>();
+  std::shared_ptr<Late> late_;
 };
 
 // An entry's place among all entries of the module: its offset in .debug_info, or in DWARF 4's .debug_types.
@@ -89,10 +85,10 @@ class Die {
   bool read(llvm::DWARFUnit& unit, uint64_t& offset);
 
   llvm::DWARFUnit& unit() const { return *unit_; }
-  uint64_t offset() const { return entry_.getOffset(); }
+  uint64_t offset() const { return offset_; }
   uint64_t end() const { return end_; }  // of the entry itself: its children or its sibling follow
-  llvm::dwarf::Tag tag() const { return entry_.getTag(); }
-  bool has_children() const { return entry_.hasChildren(); }
+  llvm::dwarf::Tag tag() const { return abbreviation_ == nullptr ? llvm::dwarf::DW_TAG_null : abbreviation_->getTag(); }
+  bool has_children() const { return abbreviation_ != nullptr && abbreviation_->hasChildren(); }
 
   std::optional<llvm::DWARFFormValue> find(llvm::dwarf::Attribute attribute) const;
   std::string_view string(llvm::dwarf::Attribute attribute) const;  // empty when absent or unreadable
@@ -107,7 +103,8 @@ class Die {
 
  private:
   llvm::DWARFUnit* unit_ = nullptr;
-  llvm::DWARFDebugInfoEntry entry_;
+  const llvm::DWARFAbbreviationDeclaration* abbreviation_ = nullptr;
+  uint64_t offset_ = 0;
   uint64_t end_ = 0;
 };
 

@@ -57,7 +57,7 @@ enum class OperationKind : uint8_t {
   pick,            // first: how deep
   branch,          // first: the operation that follows if the top is not 0
   jump,            // first: the operation that follows
-  piece,           // first: bytes, second: 1 when what is there is unknown
+  piece,           // first: bits, second: 1 when they are not the lowest ones of the place
   implicit_value,  // first: the value's first 8 bytes, second: its size in bytes
   stack_value,
   unary,        // first: the DWARF code of an operation on the top of the stack alone
@@ -81,6 +81,8 @@ struct LocationExpression {
 
   std::vector<Operation> operations;
 };
+
+constexpr uint64_t kMaxPieceBytes = UINT32_MAX;
 
 struct LocationPiece {
   enum class Kind : uint8_t { memory, register_, value };

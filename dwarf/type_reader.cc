@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <unordered_set>
@@ -63,7 +62,7 @@ class DebugInfoReader {
   uint64_t damage_ = 0;
   FrameVariables* frames_ = nullptr;
   FrameWish wish_;
-  std::atomic<uint64_t> frame_variables_ = 0;
+  FrameEffort frame_effort_;
 };
 
 TypeJoiner DebugInfoReader::joiner_of(const UnitReader& reader) const {
@@ -72,7 +71,7 @@ TypeJoiner DebugInfoReader::joiner_of(const UnitReader& reader) const {
 
 void DebugInfoReader::want(FrameVariables& frames, bool nothing_else) {
   frames_ = &frames;
-  wish_ = {&frames, nothing_else, &frame_variables_};
+  wish_ = {&frames, nothing_else, &frame_effort_};
 }
 
 void DebugInfoReader::read_whole(UnitReader reader) {
@@ -221,10 +220,13 @@ void DebugInfoReader::account(const SplitFile& file, const SplitContent& content
 }
 
 void DebugInfoReader::report(const DebugSections& origin) const {
-  if (frame_variables_ > kMaxFrameVariables) {
+  if (frame_effort_.is_too_much()) {
     *frames_ = {};
-    diagnostics_.add("damaged_debug_info",
-                     fmt::format("{}: more than {} locals of frames: none is used", origin.path(), kMaxFrameVariables));
+    diagnostics_.add(
+        "damaged_debug_info",
+        fmt::format("{}: more locals of frames, or longer lists of their places, than any program has: none is "
+                    "used",
+                    origin.path()));
   }
   if (damage_ > 0) {
     diagnostics_.add("damaged_debug_info",

@@ -10,6 +10,9 @@ namespace {
 
 namespace dw = llvm::dwarf;
 
+// Functions may stand in each other: a unit is not walked more often than this, all of them together.
+constexpr uint64_t kMaxWalks = 16;
+
 // Functions that the linker dropped stand at 0 or at the end of the address space.
 bool is_tombstone(const AddressLists::Range& range) {
   return range.first == 0 || range.second >> 63 != 0;
@@ -35,7 +38,7 @@ std::string function_name(const Die& die) {
 
 bool covers_frames(const FrameWish& wish, const DebugSections& sections, const Die& unit_die) {
   if (wish.frames->pcs().empty()) return false;
-  const auto ranges = AddressLists(sections, unit_die).ranges(unit_die);
+  const auto ranges = AddressLists(sections, unit_die, wish.effort->list_entries).ranges(unit_die);
   return !ranges || std::ranges::any_of(*ranges, [&](const AddressLists::Range& range) {
     return wish.frames->wants(range.first, range.second);
   });
@@ -44,32 +47,36 @@ bool covers_frames(const FrameWish& wish, const DebugSections& sections, const D
 void FrameCollector::visit(const Die& subprogram) {
   const auto ranges = lists_.ranges(subprogram);
   if (!ranges) return;
+  if (walked_bytes_ > kMaxWalks * (unit_.getNextUnitOffset() - unit_.getOffset())) {
+    ++damage_;
+    return;
+  }
   Scope function;
   for (const AddressLists::Range& range : *ranges) {
     if (is_tombstone(range)) continue;
     const auto pcs = wish_.frames->pcs();
     for (auto pc = std::ranges::lower_bound(pcs, range.first); pc != pcs.end() && *pc < range.second; ++pc) {
-      if (wish_.found->fetch_add(1) >= kMaxFrameVariables) return;
+      if (wish_.effort->variables.fetch_add(1) >= kMaxFrameVariables) return;
       function.covered.push_back(found_.size());
       found_.push_back({.pc = *pc, .function = {}, .types = {}});
     }
   }
   if (function.covered.empty()) return;
   for (size_t i : function.covered) {
-    auto value = subprogram.find(dw::DW_AT_frame_base);
-    auto block = value ? value->getAsBlock() : std::nullopt;
-    if (!block) continue;
-    auto base = parse(Bytes(reinterpret_cast<const std::byte*>(block->data()), block->size()));
+    auto base = parse(lists_.location_at(subprogram, dw::DW_AT_frame_base, found_[i].pc));
     if (base) found_[i].function.frame_base = *std::move(base);
   }
   std::vector<Scope> scopes = {std::move(function)};
+  uint64_t last = subprogram.offset();
   const bool is_whole = walk_entries(subprogram, [&](const Die& die, const std::vector<uint64_t>& around) {
     scopes.resize(std::min(around.size(), scopes.size()));
+    last = die.offset();
     if (die.tag() == dw::DW_TAG_variable || die.tag() == dw::DW_TAG_formal_parameter) add_variable(die, scopes.back());
     if (!die.has_children()) return false;
     scopes.push_back(enter(die, scopes.back()));
     return scopes.back().covered.empty();
   });
+  walked_bytes_ += last - subprogram.offset();
   damage_ += is_whole ? 0 : 1;
 }
 
@@ -97,11 +104,11 @@ void FrameCollector::add_variable(const Die& die, const Scope& scope) {
   std::optional<FrameVariable> described;
   EntryKey type = kNoEntry;
   for (size_t i : scope.covered) {
-    const Bytes bytes = lists_.location_at(die, found_[i].pc);
+    const Bytes bytes = lists_.location_at(die, dw::DW_AT_location, found_[i].pc);
     if (bytes.empty()) continue;
     auto location = parse(bytes);
     if (!location || is_fixed(*location)) continue;
-    if (wish_.found->fetch_add(1) >= kMaxFrameVariables) return;
+    if (wish_.effort->variables.fetch_add(1) >= kMaxFrameVariables) return;
     if (!described) described = describe(die, scope, type);
     FrameVariable variable = *described;
     variable.location = *std::move(location);

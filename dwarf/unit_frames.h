@@ -26,11 +26,18 @@ namespace heapwalk {
 // The variables of all pcs together: no sensible program comes near.
 constexpr uint64_t kMaxFrameVariables = 2'000'000;
 
+// So far, of all units. Where a limit is exceeded, nothing of what was found is used: what it is depends on who came first.
+struct FrameEffort {
+  std::atomic<uint64_t> variables = 0;
+  std::atomic<uint64_t> list_entries = 0;
+  bool is_too_much() const { return variables > kMaxFrameVariables || list_entries > kMaxListEntries; }
+};
+
 // What is wanted of the units of a module, by all its readers.
 struct FrameWish {
   const FrameVariables* frames = nullptr;  // null: nothing
   bool nothing_else = false;               // of units that cover no wanted pc, nothing is read at all
-  std::atomic<uint64_t>* found = nullptr;  // variables so far; beyond kMaxFrameVariables no more are kept
+  FrameEffort* effort = nullptr;
 };
 
 struct FoundFunction {
@@ -68,6 +75,7 @@ class FrameCollector {
   const SignatureMap& signatures_;
   const llvm::DWARFUnit& unit_;
   std::vector<FoundFunction> found_;
+  uint64_t walked_bytes_ = 0;  // of the functions so far
   uint64_t damage_ = 0;
 };
 

@@ -85,7 +85,9 @@ UnitContent UnitReader::read_unit(llvm::DWARFUnit& unit, bool with_frames) const
     }
   }
   std::optional<FrameCollector> frames;
-  if (with_frames) frames.emplace(wish_, AddressLists(sections_, unit_die, bases), lines, signatures_, unit);
+  if (with_frames)
+    frames.emplace(wish_, AddressLists(sections_, unit_die, wish_.effort->list_entries, bases), lines, signatures_,
+                   unit);
   read_entries(unit_die, lines, frames ? &*frames : nullptr, content);
   if (frames) {
     content.types.damage += frames->damage();

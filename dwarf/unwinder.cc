@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -23,6 +24,14 @@ struct Reported {
   const Module* module = nullptr;
   std::vector<char> image;  // a copy of what has no file (the vDSO), for elf_memory
 };
+
+// "main.cold", "parse.constprop.0" → "main", "parse": compilers split functions and make copies for some of their callers.
+std::string_view without_clone_suffix(std::string_view symbol) {
+  size_t end = symbol.size();
+  for (std::string_view suffix : {".cold", ".part.", ".isra.", ".constprop.", ".lto_priv.", ".llvm."})
+    end = std::min(end, symbol.find(suffix));
+  return end == 0 ? symbol : symbol.substr(0, end);
+}
 
 // Where a function keeps the registers of its caller, at one of its instructions.
 struct SaveRules {
@@ -237,7 +246,8 @@ struct UnwinderCallbacks {
     auto [at, is_new] = state.names.try_emplace(frame.lookup_pc);
     if (is_new) {
       if (const Module* module = state.dump->find_module(frame.lookup_pc))
-        if (const Symbol* symbol = module->find_symbol(frame.lookup_pc)) at->second = demangle(symbol->name);
+        if (const Symbol* symbol = module->find_symbol(frame.lookup_pc))
+          at->second = demangle(without_clone_suffix(symbol->name));
     }
     frame.function = at->second;
   }

@@ -109,6 +109,7 @@ RootPath describe_path(const Analysis& analysis, const std::vector<NodeId>& path
     result.root_name = root->name;
     result.root_kind = to_string(root->kind);
     result.root_owner = analysis.roots.owner_name(*root);
+    result.names_owner = analysis.roots.is_local(*root);
     result.root_source = root->source;
   } else {
     result.root_name = node_name(analysis, path.front());

@@ -93,7 +93,7 @@ class FrameTable {
     ProfileFrame frame;
     frame.name = std::string("[").append(to_string(root.kind)).append("]");
     const std::string& name = root.stable_name.empty() ? root.name : root.stable_name;
-    const bool is_local = root.owner != kNoOwner && analysis.roots.owners[root.owner].kind == OwnerKind::frame;
+    const bool is_local = analysis.roots.is_local(root);
     if (root.kind != RootKind::register_ || is_local) frame.name += " " + name;
     set_source(frame, root.source);
     RootFacts facts{to_string(root.kind), ""};

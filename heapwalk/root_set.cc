@@ -44,6 +44,10 @@ std::string RootSet::owner_name(const Root& root) const {
   return name;
 }
 
+bool RootSet::is_local(const Root& root) const {
+  return root.owner != kNoOwner && owners[root.owner].kind == OwnerKind::frame && !root.sp_offset_bytes;
+}
+
 bool RootSet::check() const {
   for (uint32_t i = 0; i < owners.size(); ++i)
     if (owners[i].parent != kNoOwner && owners[i].parent >= i) return false;

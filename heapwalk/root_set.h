@@ -72,6 +72,7 @@ struct RootSet {
 
   // "libfoo.so", "thread 4711, #4 handle_request": the owner chain, outermost first.
   std::string owner_name(const Root& root) const;
+  bool is_local(const Root& root) const;  // a variable of a frame
   bool check() const;
 };
 

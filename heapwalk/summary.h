@@ -55,6 +55,7 @@ struct RootPath {
   uint64_t count = 1;           // targets that this path stands for
   uint64_t retained_bytes = 0;  // of the target
   std::string root_name, root_kind, root_owner, root_source;
+  bool names_owner = false;  // the root's name says who owns it: a local's
   std::vector<PathStep> steps;
 };
 

@@ -73,7 +73,7 @@ std::vector<RootRow> root_rows(const Analysis& analysis, const RetainedCounts& c
     rows.push_back({.name = root.name,
                     .kind = std::string(to_string(root.kind)),
                     .owner = analysis.roots.owner_name(root),
-                    .type = {},
+                    .type = root.type == kNoType ? "" : analysis.types->table().spelled(root.type),
                     .source = root.source,
                     .retained_bytes = bytes,
                     .retained_objects = counts[node]});

@@ -323,6 +323,7 @@ class TypeInference {
     for (const Root& root : roots_.roots) {
       const TypeLayout* layout = result_->layout_of(root.type);
       if (layout == nullptr || !FieldCompany::is_guessable(*layout)) continue;
+      if (types()[root.type].kind == TypeKind::pointer) continue;  // two `void*` variables have nothing in common
       const uint64_t size_bytes = std::min(layout->size_bytes, root.location.size_bytes());
       company.ask(root.type, *layout, dump_.memory.read_exactly(root.location.begin, size_bytes), claims);
     }

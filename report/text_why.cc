@@ -33,7 +33,8 @@ void print_steps(std::span<const PathStep> steps, Output& output) {
 
 // `what` follows the root: how many objects the path stands for.
 void print_path(size_t number, const RootPath& path, std::string_view what, Output& output) {
-  std::string place = path.root_owner.empty() ? path.root_kind : path.root_kind + ", " + path.root_owner;
+  std::string place =
+      path.root_owner.empty() || path.names_owner ? path.root_kind : path.root_kind + ", " + path.root_owner;
   std::string source = path.root_source.empty() ? "" : ", declared at " + path.root_source;
   output.print("\n");
   print_wrapped(output, fmt::format("{}. {} ({}){}{}", number, path.root_name, place, source, what), 2, 5);

@@ -11,6 +11,8 @@ namespace heapwalk {
 namespace {
 
 constexpr int kMaxNesting = 64;
+constexpr size_t kMaxFields = 4096;                    // looked at for a part of a record
+constexpr uint64_t kMaxVariables = uint64_t{1} << 25;  // of all frames of all threads
 
 std::string name_of(const FrameVariable& variable) {
   return fmt::format("{}{} {}", variable.function.empty() ? "" : "inlined " + variable.function + " ",
@@ -32,7 +34,8 @@ TypeId type_of_part(const TypeTable& types, TypeId type, uint64_t offset_bytes, 
     }
     TypeId inner = kNoType;
     uint64_t begin = 0;
-    for (const Field& field : types.fields(type)) {
+    const auto fields = types.fields(type);
+    for (const Field& field : fields.first(std::min(fields.size(), kMaxFields))) {
       const uint64_t size = types.size_bytes(field.type);
       if (field.offset_bytes > offset_bytes || offset_bytes + size_bytes > field.offset_bytes + size) continue;
       inner = field.type;
@@ -46,13 +49,23 @@ TypeId type_of_part(const TypeTable& types, TypeId type, uint64_t offset_bytes, 
 
 class FramePlaceFinder {
  public:
-  FramePlaceFinder(const RootInputs& inputs, ModuleVariables& variables, const Thread& thread,
+  FramePlaceFinder(const RootInputs& inputs, ModuleVariables& variables, std::span<const AddressRange> stack,
                    const std::vector<Frame>& frames)
-      : inputs_(inputs), variables_(variables), thread_(thread), frames_(frames) {}
+      : inputs_(inputs), variables_(variables), stack_(stack), frames_(frames) {
+    for (const AddressRange& part : stack_)
+      for_each_heap_word(inputs_, part, [&](Address at) { words_.push_back(at); });
+  }
 
-  std::vector<FramePlace> find() {
+  std::vector<FramePlace> find(uint64_t& looked_at, uint64_t& skipped) {
     for (size_t i = 0; i < frames_.size(); ++i) {
-      if (refers_to_heap(i)) add_frame(i);
+      const FrameFunction* function = refers_to_heap(i) ? function_of(frames_[i]) : nullptr;
+      if (function == nullptr) continue;
+      if (looked_at >= kMaxVariables) {
+        ++skipped;
+        continue;
+      }
+      looked_at += function->variables.size();
+      add_frame(i, *function);
     }
     for (FramePlace& place : elsewhere_) add_memory(std::move(place));
     std::vector<FramePlace> places;
@@ -62,10 +75,17 @@ class FramePlaceFinder {
   }
 
  private:
+  // Empty when nothing is known of where the frame ends. The innermost one has the red zone below it.
   AddressRange range_of(size_t frame) const {
-    const Address begin = frame == 0 ? thread_.stack.begin : frames_[frame].cfa_or_sp;
-    const Address end = frames_[frame].cfa ? Address{*frames_[frame].cfa} : begin;
-    return AddressRange{begin, end}.intersect(thread_.stack);
+    if (!frames_[frame].cfa) return {};
+    const Address end{*frames_[frame].cfa};
+    if (frame > 0) return {frames_[frame].cfa_or_sp, end};
+    const AddressRange* part = part_around(frames_[frame].cfa_or_sp);
+    return {part == nullptr ? frames_[frame].cfa_or_sp : part->begin, end};
+  }
+  const AddressRange* part_around(Address address) const {
+    auto part = std::ranges::find_if(stack_, [&](const AddressRange& each) { return each.contains(address); });
+    return part == stack_.end() ? nullptr : &*part;
   }
 
   // A word of its stack, or a register: else the debug info of its module need not be read.
@@ -75,22 +95,22 @@ class FramePlaceFinder {
       auto value = frames_[frame].registers.get(number);
       refers = value && inputs_.objects->find_used(Address{*value});
     }
-    if (!refers) for_each_heap_word(inputs_, range_of(frame), [&](Address) { refers = true; });
-    return refers;
+    return refers || holds_reference(range_of(frame));
   }
 
-  void add_frame(size_t i) {
-    const Frame& frame = frames_[i];
+  const FrameFunction* function_of(const Frame& frame) const {
     const Module* module = inputs_.dump->find_module(frame.lookup_pc);
-    if (module == nullptr) return;
-    const FrameFunction* function = variables_.frames_of(*module).find(module->to_link(frame.lookup_pc));
-    if (function == nullptr) return;
+    return module == nullptr ? nullptr : variables_.frames_of(*module).find(module->to_link(frame.lookup_pc));
+  }
+
+  void add_frame(size_t i, const FrameFunction& function) {
+    const Frame& frame = frames_[i];
     const FrameContext context{.memory = &inputs_.dump->memory,
                                .registers = &frame.registers,
                                .cfa = frame.cfa,
-                               .frame_base = &function->frame_base,
-                               .bias = module->bias};
-    for (const FrameVariable& variable : function->variables) {
+                               .frame_base = &function.frame_base,
+                               .bias = inputs_.dump->find_module(frame.lookup_pc)->bias};
+    for (const FrameVariable& variable : function.variables) {
       auto pieces = locate(variable.location, context);
       if (!pieces) continue;
       for (const LocationPiece& piece : *pieces) add_piece(i, variable, piece);
@@ -109,8 +129,10 @@ class FramePlaceFinder {
     }
     if (size_bytes < 8) return;  // no room for an address
     if (auto memory = memory_of(frame, piece, size_bytes)) {
-      place.memory = memory->intersect(thread_.stack);
-      if (place.memory.begin != memory->begin || !holds_reference(place.memory)) return;
+      const AddressRange* part = part_around(memory->begin);
+      if (part == nullptr) return;  // a static, an object behind a reference: roots or objects anyway
+      place.memory = memory->intersect(*part);
+      if (!holds_reference(place.memory)) return;
       place.name = name_of(variable);
       range_of(frame).contains(place.memory) ? add_memory(std::move(place)) : elsewhere_.push_back(std::move(place));
       return;
@@ -128,13 +150,12 @@ class FramePlaceFinder {
     if (piece.kind == LocationPiece::Kind::memory) return AddressRange::of(Address{piece.value}, size_bytes);
     if (piece.kind == LocationPiece::Kind::value) return std::nullopt;
     const Address saved{frames_[frame].registers.places[piece.number]};
-    return thread_.stack.contains(saved) ? std::optional(AddressRange::of(saved, 8)) : std::nullopt;
+    return part_around(saved) != nullptr ? std::optional(AddressRange::of(saved, 8)) : std::nullopt;
   }
 
-  bool holds_reference(AddressRange memory) {
-    bool refers = false;
-    for_each_heap_word(inputs_, memory, [&](Address) { refers = true; });
-    return refers;
+  bool holds_reference(AddressRange memory) const {
+    auto word = std::ranges::lower_bound(words_, memory.begin);
+    return word != words_.end() && *word < memory.end && memory.end - *word >= 8;
   }
 
   void add_memory(FramePlace place) {
@@ -146,8 +167,9 @@ class FramePlaceFinder {
 
   const RootInputs& inputs_;
   ModuleVariables& variables_;
-  const Thread& thread_;
+  std::span<const AddressRange> stack_;
   const std::vector<Frame>& frames_;
+  std::vector<Address> words_;  // of the stack that refer to the heap, ascending
   std::map<Address, FramePlace> in_memory_;
   std::vector<FramePlace> elsewhere_;  // in another frame than their own
   std::vector<FramePlace> in_registers_;
@@ -168,10 +190,9 @@ std::map<const Module*, std::vector<uint64_t>> pcs_of_frames(const CoreDump& dum
   return result;
 }
 
-std::vector<FramePlace> find_frame_places(const RootInputs& inputs, ModuleVariables& variables, const Thread& thread,
-                                          const std::vector<Frame>& frames) {
-  if (inputs.types == nullptr) return {};
-  return FramePlaceFinder(inputs, variables, thread, frames).find();
+std::vector<FramePlace> FramePlaces::find(std::span<const AddressRange> stack, const std::vector<Frame>& frames) {
+  if (inputs_.types == nullptr) return {};
+  return FramePlaceFinder(inputs_, variables_, stack, frames).find(looked_at_, skipped_);
 }
 
 }  // namespace heapwalk

@@ -11,6 +11,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,8 +35,20 @@ struct FramePlace {
 // What every frame of the process is doing, by module: link addresses.
 std::map<const Module*, std::vector<uint64_t>> pcs_of_frames(const CoreDump& dump, Unwinder& unwinder);
 
-// Those that refer to the heap; in memory: by address, disjoint, and before those in registers.
-std::vector<FramePlace> find_frame_places(const RootInputs& inputs, ModuleVariables& variables, const Thread& thread,
-                                          const std::vector<Frame>& frames);
+class FramePlaces {
+ public:
+  FramePlaces(const RootInputs& inputs, ModuleVariables& variables) : inputs_(inputs), variables_(variables) {}
+
+  // The places of a thread's frames that refer to the heap; in memory: inside one of the parts of its stack, disjoint, by
+  // address, and before those in registers.
+  std::vector<FramePlace> find(std::span<const AddressRange> stack, const std::vector<Frame>& frames);
+  uint64_t skipped() const { return skipped_; }  // frames, when there were too many variables to look at
+
+ private:
+  const RootInputs& inputs_;
+  ModuleVariables& variables_;
+  uint64_t looked_at_ = 0;  // variables
+  uint64_t skipped_ = 0;
+};
 
 }  // namespace heapwalk

@@ -81,9 +81,10 @@ class ThreadRoots {
   }
 
   // The locals and parameters of the frames, in memory and in registers.
-  void add_variables() {
+  void add_variables(FramePlaces& places) {
     if (frames_.empty() || thread_.stack.empty()) return;
-    for (FramePlace& place : find_frame_places(inputs_, variables_, thread_, frames_)) {
+    const std::vector<AddressRange> stack = subtract(thread_.stack, merged(tls_ranges_));
+    for (FramePlace& place : places.find(stack, frames_)) {
       const std::string function = function_name(place.frame);
       const bool in_memory = !place.memory.empty();
       if (in_memory) {
@@ -247,13 +248,14 @@ class ThreadRoots {
 void add_thread_roots(const RootInputs& inputs, ModuleVariables& variables, Unwinder* unwinder, RootSet& set,
                       Diagnostics& diagnostics) {
   const uint64_t control_block = control_block_bytes(*inputs.dump);
+  FramePlaces places(inputs, variables);
   std::vector<AddressRange> stacks;
   std::vector<AddressRange> tls;
   for (const Thread& thread : inputs.dump->threads) {
     const bool has_frames = unwinder != nullptr && !thread.stack.empty();
     ThreadRoots roots(inputs, variables, set, thread, has_frames ? unwinder->unwind(thread) : std::vector<Frame>{});
     roots.add_tls(control_block);
-    roots.add_variables();
+    roots.add_variables(places);
     roots.add_registers();
     roots.add_stack();
     tls.insert(tls.end(), roots.tls_ranges().begin(), roots.tls_ranges().end());
@@ -263,6 +265,9 @@ void add_thread_roots(const RootInputs& inputs, ModuleVariables& variables, Unwi
     diagnostics.add("broken_stack",
                     "stacks that could not be unwound to their end; what lies above is named by the last frame",
                     unwinder->broken_stacks());
+  if (places.skipped() > 0)
+    diagnostics.add("frames_cut_short", "frames whose locals were not looked at: there are too many in all",
+                    places.skipped());
   set.tls_ranges = merged(std::move(tls));
   set.stack_ranges = merged(std::move(stacks));
 }

@@ -119,6 +119,23 @@ TEST(ProfileStacks, ADominatorWithoutADirectReferenceSaysShared) {
   for (const ProfileSample& sample : stacks.by_dominator) EXPECT_EQ(sample.labels.thread, "worker");
 }
 
+// Of several threads, in memory or in a register: the name is the variable's.
+TEST(ProfileStacks, LocalsOfFramesFoldByFunctionAndVariable) {
+  AnalysisBuilder builder;
+  for (const char* name : {"thread 1 \"a\"", "thread 2 \"b\""}) {
+    auto frame = builder.owner(OwnerKind::frame, "#4 serve(int)", builder.owner(OwnerKind::thread, name));
+    builder.refer(builder.root(RootKind::register_, frame, "serve(int) local batch"), builder.object(32, "1T"));
+    builder.refer(builder.root(RootKind::stack, frame, "serve(int) parameter req"), builder.object(48, "1U"));
+  }
+  Analysis analysis = builder.build();
+  ProfileStacks stacks = FoldedStacks(analysis, 1).take(16'000);
+  EXPECT_EQ(stacks_of(stacks, stacks.by_dominator), (Stacks{{"[register] serve(int) local batch / T", {64, 2}},
+                                                            {"[stack] serve(int) parameter req / U", {96, 2}}}));
+  std::map<std::string, uint64_t> by_thread;
+  for (const ProfileSample& sample : stacks.by_dominator) by_thread[sample.labels.thread] += sample.bytes;
+  EXPECT_EQ(by_thread, (std::map<std::string, uint64_t>{{"a", 80}, {"b", 80}}));
+}
+
 TEST(ProfileStacks, ARootThatHoldsWithoutReferringSaysShared) {
   AnalysisBuilder builder;
   auto root = builder.root(RootKind::global, builder.owner(OwnerKind::module, "server"), "pair");
