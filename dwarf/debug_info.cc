@@ -1,10 +1,9 @@
 #include "dwarf/debug_info.h"
 
-#include <llvm/ADT/StringMap.h>
-#include <llvm/Support/MemoryBuffer.h>
-
 #include "dump/base/byte_reader.h"
 #include "dump/base/parallel.h"
+#include "dump/debug_files.h"
+#include "dwarf/llvm_sections.h"
 
 namespace heapwalk {
 namespace {
@@ -76,15 +75,19 @@ Result<SectionData> whole_section(const ElfImage& image, std::string_view name) 
 
 }  // namespace
 
-DebugSections DebugSections::load(const Module& module, size_t threads, Diagnostics& diagnostics) {
+DebugSections DebugSections::load(const Module& module, size_t threads, Diagnostics& diagnostics,
+                                  const CoreOptions& options) {
   DebugSections result;
   const ElfImage* image = module.image.get();
   if (module.debug_image != nullptr && module.debug_image->has_debug_info()) image = module.debug_image.get();
   if (image == nullptr || !image->has_debug_info()) return result;
   result.load_sections(*image, threads, diagnostics);
-  if (auto shared = image->alternate_debug_link()) {
-    diagnostics.add("dwz_debug_info",
-                    fmt::format("{}: part of the debug info is in {}, which is not read", result.path_, *shared));
+  if (auto shared = find_alternate_file(*image, options, diagnostics)) {
+    auto alternate = std::make_shared<DebugSections>();
+    alternate->is_alternate_ = true;
+    alternate->load_sections(*shared, threads, diagnostics);
+    alternate->image_ = std::move(shared);
+    result.alternate_ = std::move(alternate);
   }
   return result;
 }
@@ -146,37 +149,75 @@ Bytes DebugSections::get(std::string_view name_without_dot) const {
 }
 
 std::unique_ptr<llvm::DWARFContext> DebugSections::make_context(uint64_t& damage) const {
-  llvm::StringMap<std::unique_ptr<llvm::MemoryBuffer>> buffers;
-  for (const auto& [name, data] : sections_) {
-    llvm::StringRef text(reinterpret_cast<const char*>(data.bytes.data()), data.bytes.size());
-    buffers[name] = llvm::MemoryBuffer::getMemBuffer(text, name, /*RequiresNullTerminator=*/false);
-  }
   auto count = [&damage](llvm::Error error) {
     llvm::consumeError(std::move(error));
     ++damage;
   };
-  return llvm::DWARFContext::create(buffers, /*AddrSize=*/8, /*isLittleEndian=*/true, count, count);
+  return std::make_unique<llvm::DWARFContext>(std::make_unique<LlvmSections>(*this, damage), "", count, count);
 }
+
+const DebugSections& DebugSections::of(const llvm::DWARFUnit& unit) {
+  return LlvmSections::of(unit).sections();
+}
+
+namespace {
+
+// Moves `at` past the attributes' values. False when they do not end inside the unit.
+bool skip_attributes(const llvm::DWARFAbbreviationDeclaration& abbreviation, const llvm::DWARFUnit& unit,
+                     const llvm::DWARFDataExtractor& bytes, uint64_t unit_end, uint64_t& at) {
+  if (auto size = abbreviation.getFixedAttributesByteSize(unit)) {
+    at += *size;
+    return at <= unit_end;
+  }
+  for (const auto& attribute : abbreviation.attributes()) {
+    const uint64_t begin = at;
+    if (auto size = attribute.getByteSize(unit)) {
+      at += static_cast<uint64_t>(*size);
+    } else if (!llvm::DWARFFormValue::skipValue(attribute.Form, bytes, &at, unit.getFormParams())) {
+      return false;
+    }
+    if (at < begin || at > unit_end) return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 bool Die::read(llvm::DWARFUnit& unit, uint64_t& offset) {
   uint64_t unit_end = unit.getNextUnitOffset();
   if (offset >= unit_end) return false;
   uint64_t at = offset;
-  if (!entry_.extractFast(unit, &at, unit.getDebugInfoExtractor(), unit_end, 0) || at <= offset) return false;
+  const llvm::DWARFDataExtractor bytes = unit.getDebugInfoExtractor();
+  const uint64_t code = bytes.getULEB128(&at);
+  if (at <= offset || at > unit_end) return false;
+  const llvm::DWARFAbbreviationDeclaration* abbreviation = nullptr;
+  if (code != 0) {
+    const auto* set = unit.getAbbreviations();
+    abbreviation = set == nullptr ? nullptr : set->getAbbreviationDeclaration(static_cast<uint32_t>(code));
+    if (abbreviation == nullptr || code > UINT32_MAX || !skip_attributes(*abbreviation, unit, bytes, unit_end, at)) {
+      return false;
+    }
+  }
   unit_ = &unit;
+  abbreviation_ = abbreviation;
+  offset_ = offset;
   end_ = offset = at;
   return true;
 }
 
 std::optional<llvm::DWARFFormValue> Die::find(dw::Attribute attribute) const {
-  const auto* abbreviation = entry_.getAbbreviationDeclarationPtr();
-  if (abbreviation == nullptr) return std::nullopt;
-  return abbreviation->getAttributeValue(entry_.getOffset(), attribute, *unit_);
+  if (abbreviation_ == nullptr) return std::nullopt;
+  return abbreviation_->getAttributeValue(offset_, attribute, *unit_);
 }
 
 std::string_view Die::string(dw::Attribute attribute) const {
   auto value = find(attribute);
   if (!value) return {};
+  if (value->getForm() == dw::DW_FORM_GNU_strp_alt || value->getForm() == dw::DW_FORM_strp_sup) {
+    const DebugSections* alternate = DebugSections::of(*unit_).alternate();
+    ByteReader reader(alternate == nullptr ? Bytes{} : alternate->get("debug_str"));
+    return reader.seek(value->getRawUValue()) ? reader.read_c_string().value_or("") : std::string_view{};
+  }
   auto text = value->getAsCString();
   if (!text) {
     llvm::consumeError(text.takeError());
@@ -206,6 +247,10 @@ bool is_relative(dw::Form form) {
          form == dw::DW_FORM_ref_udata;
 }
 
+bool is_alternate(dw::Form form) {
+  return form == dw::DW_FORM_GNU_ref_alt || form == dw::DW_FORM_ref_sup4 || form == dw::DW_FORM_ref_sup8;
+}
+
 }  // namespace
 
 std::optional<Die> Die::reference(dw::Attribute attribute) const {
@@ -218,6 +263,9 @@ std::optional<Die> Die::reference(dw::Attribute attribute) const {
   } else if (value->getForm() == dw::DW_FORM_ref_addr) {
     llvm::DWARFContext& context = unit_->getContext();
     unit = (unit_->isDWOUnit() ? context.getDWOUnitsVector() : context.getNormalUnitsVector()).getUnitForOffset(offset);
+  } else if (is_alternate(value->getForm())) {
+    llvm::DWARFContext* context = LlvmSections::of(*unit_).alternate_context();
+    unit = context == nullptr ? nullptr : context->getNormalUnitsVector().getUnitForOffset(offset);
   } else {
     return std::nullopt;
   }
@@ -228,6 +276,7 @@ std::optional<Die> Die::reference(dw::Attribute attribute) const {
 }
 
 EntryKey key_of(const llvm::DWARFUnit& unit, uint64_t offset) {
+  if (DebugSections::of(unit).is_alternate()) offset |= kInAlternateFile;
   return unit.isTypeUnit() && unit.getVersion() < 5 ? offset | kInTypesSection : offset;
 }
 
@@ -249,7 +298,13 @@ std::optional<EntryKey> Die::reference_key(dw::Attribute attribute, const Signat
     bool is_inside = raw >= unit_->getHeaderSize() && raw < unit_->getNextUnitOffset() - unit_->getOffset();
     return is_inside ? std::optional(key_of(*unit_, unit_->getOffset() + raw)) : std::nullopt;
   }
-  if (value->getForm() == dw::DW_FORM_ref_addr) return raw & ~kInTypesSection;
+  const EntryKey in_section = raw & ~(kInTypesSection | kInAlternateFile);
+  if (value->getForm() == dw::DW_FORM_ref_addr) {
+    return DebugSections::of(*unit_).is_alternate() ? in_section | kInAlternateFile : in_section;
+  }
+  if (is_alternate(value->getForm())) {
+    return DebugSections::of(*unit_).alternate() == nullptr ? kNoEntry : in_section | kInAlternateFile;
+  }
   if (value->getForm() != dw::DW_FORM_ref_sig8) return std::nullopt;
   auto found = signatures.find(raw);
   return found == signatures.end() ? std::nullopt : std::optional(found->second);
@@ -264,9 +319,9 @@ std::optional<uint64_t> Die::sibling() const {
 }
 
 bool open_unit(llvm::DWARFUnit& unit, Die& unit_die) {
-  if (!unit.getUnitDIE(/*ExtractUnitDIEOnly=*/true).isValid()) return false;
   uint64_t offset = unit.getOffset() + unit.getHeaderSize();
-  return unit_die.read(unit, offset) && unit_die.tag() != dw::DW_TAG_null;
+  if (!unit_die.read(unit, offset) || unit_die.tag() == dw::DW_TAG_null) return false;
+  return unit.getUnitDIE(/*ExtractUnitDIEOnly=*/true).isValid();
 }
 
 std::optional<uint64_t> leave_damaged_scopes(llvm::DWARFUnit& unit, std::vector<uint64_t>& scopes, uint64_t offset) {

@@ -6,11 +6,12 @@
 // them (1 GB for a 380 MB .debug_info). So trees are never asked for: an entry is decoded where it stands, looked at
 // and dropped, and whoever needs parents keeps a stack of offsets. A context is for one thread; the sections are shared.
 //
-// Source: DWARF 5, chapters 2 and 7; LLVM 19, DWARFDebugInfoEntry::extractFast.
+// Source: DWARF 5, chapters 2 and 7; LLVM 19, DWARFDebugInfoEntry::extractFast, which trusts the sizes of blocks.
 #pragma once
 
+#include <llvm/DebugInfo/DWARF/DWARFAbbreviationDeclaration.h>
 #include <llvm/DebugInfo/DWARF/DWARFContext.h>
-#include <llvm/DebugInfo/DWARF/DWARFDebugInfoEntry.h>
+#include <llvm/DebugInfo/DWARF/DWARFDebugAbbrev.h>
 #include <llvm/DebugInfo/DWARF/DWARFDie.h>
 #include <llvm/DebugInfo/DWARF/DWARFFormValue.h>
 #include <llvm/DebugInfo/DWARF/DWARFObject.h>
@@ -28,6 +29,7 @@
 #include <vector>
 
 #include "dump/base/diagnostics.h"
+#include "dump/core_options.h"
 #include "dump/elf_image.h"
 #include "dump/module.h"
 
@@ -35,9 +37,10 @@ namespace heapwalk {
 
 class DebugSections {
  public:
-  // The .debug_* sections of the module's own file, or of its separate debug file when that is where they are. Sections
-  // that cannot be read are counted as "damaged_debug_info"; dwz's shared files are "dwz_debug_info".
-  static DebugSections load(const Module& module, size_t threads, Diagnostics& diagnostics);
+  // The .debug_* sections of the module's own file, or of its separate debug file when that is where they are, and those
+  // of the alternate file that dwz made of several. Sections that cannot be read are counted as "damaged_debug_info".
+  static DebugSections load(const Module& module, size_t threads, Diagnostics& diagnostics,
+                            const CoreOptions& options = {});
 
   // The .debug_*.dwo sections of a .dwo or .dwp file, and with them the .debug_addr of the file it was split from.
   static DebugSections load_split(const ElfImage& image, const DebugSections& origin, size_t threads,
@@ -45,12 +48,15 @@ class DebugSections {
 
   bool empty() const { return get(is_split_ ? "debug_info.dwo" : "debug_info").empty(); }
   bool is_split() const { return is_split_; }
+  const DebugSections* alternate() const { return alternate_.get(); }  // null when there is none
+  bool is_alternate() const { return is_alternate_; }
   uint64_t unit_bytes() const;  // of all units, and with them the effort to read them
   Bytes get(std::string_view name_without_dot) const;
   const std::string& path() const { return path_; }  // of the file, for messages
 
-  // A new context over the sections; this object outlives it. What LLVM warns of is counted in `damage`.
+  // A new context over the sections; this object and `damage` outlive it. What LLVM warns of is counted in `damage`.
   std::unique_ptr<llvm::DWARFContext> make_context(uint64_t& damage) const;
+  static const DebugSections& of(const llvm::DWARFUnit& unit);
   const llvm::DWARFUnitVector& units(llvm::DWARFContext& context) const;
 
  private:
@@ -59,13 +65,18 @@ class DebugSections {
 
   std::string path_;
   bool is_split_ = false;
+  bool is_alternate_ = false;
+  std::shared_ptr<const DebugSections> alternate_;
+  std::shared_ptr<const ElfImage> image_;  // of an alternate file: nobody else keeps it open
   std::map<std::string, SectionData, std::less<>> sections_;
 };
 
-// An entry's place among all entries of the module: its offset in .debug_info, or in DWARF 4's .debug_types.
+// An entry's place among all entries of the module: its offset in .debug_info, or in DWARF 4's .debug_types; of the
+// module's own file or of the alternate one.
 using EntryKey = uint64_t;
 constexpr EntryKey kNoEntry = 0;  // a unit begins with its header
 constexpr EntryKey kInTypesSection = EntryKey{1} << 63;
+constexpr EntryKey kInAlternateFile = EntryKey{1} << 62;
 EntryKey key_of(const llvm::DWARFUnit& unit, uint64_t offset);
 
 // Type units are referred to by a hash of the type: signature → the type's entry.
@@ -80,25 +91,27 @@ class Die {
   bool read(llvm::DWARFUnit& unit, uint64_t& offset);
 
   llvm::DWARFUnit& unit() const { return *unit_; }
-  uint64_t offset() const { return entry_.getOffset(); }
+  uint64_t offset() const { return offset_; }
   uint64_t end() const { return end_; }  // of the entry itself: its children or its sibling follow
-  llvm::dwarf::Tag tag() const { return entry_.getTag(); }
-  bool has_children() const { return entry_.hasChildren(); }
+  llvm::dwarf::Tag tag() const { return abbreviation_ == nullptr ? llvm::dwarf::DW_TAG_null : abbreviation_->getTag(); }
+  bool has_children() const { return abbreviation_ != nullptr && abbreviation_->hasChildren(); }
 
   std::optional<llvm::DWARFFormValue> find(llvm::dwarf::Attribute attribute) const;
   std::string_view string(llvm::dwarf::Attribute attribute) const;  // empty when absent or unreadable
   std::optional<uint64_t> number(llvm::dwarf::Attribute attribute) const;
   bool flag(llvm::dwarf::Attribute attribute) const;
-  // The entry that a reference attribute names, in this unit or another one of .debug_info.
+  // The entry that a reference attribute names, in this unit or another one of .debug_info, or in the alternate file.
   std::optional<Die> reference(llvm::dwarf::Attribute attribute) const;
-  // The same as a key, without reading what is there; type units included. Nullopt when the reference leads nowhere.
+  // The same as a key, without reading what is there; type units included. Nullopt when the reference leads nowhere,
+  // kNoEntry when it leads into an alternate file that is missing.
   std::optional<EntryKey> reference_key(llvm::dwarf::Attribute attribute, const SignatureMap& signatures) const;
   // DW_AT_sibling, when it leads forward inside the unit.
   std::optional<uint64_t> sibling() const;
 
  private:
   llvm::DWARFUnit* unit_ = nullptr;
-  llvm::DWARFDebugInfoEntry entry_;
+  const llvm::DWARFAbbreviationDeclaration* abbreviation_ = nullptr;  // null: a null entry
+  uint64_t offset_ = 0;
   uint64_t end_ = 0;
 };
 

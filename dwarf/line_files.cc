@@ -184,9 +184,12 @@ std::string LineFiles::path(uint64_t index) const {
     std::string_view directory = directories_[file.directory];
     if (directory != compilation_directory_) path = std::string(directory) + "/" + path;
   }
-  if (!compilation_directory_.empty() && path.starts_with(compilation_directory_) &&
-      path.substr(compilation_directory_.size()).starts_with('/')) {
-    path = path.substr(compilation_directory_.size() + 1);
+  return below(compilation_directory_, std::move(path));
+}
+
+std::string below(std::string_view directory, std::string path) {
+  if (!directory.empty() && path.starts_with(directory) && path.substr(directory.size()).starts_with('/')) {
+    path = path.substr(directory.size() + 1);
   }
   while (path.starts_with("./")) path = path.substr(2);
   return path;

@@ -23,6 +23,9 @@ struct LineTable {
   static LineTable of(const DebugSections& sections, const Die& unit_die);
 };
 
+// Relative to the directory where the file lies below it.
+std::string below(std::string_view directory, std::string path);
+
 class LineFiles {
  public:
   // The table at `offset` of .debug_line (the unit's DW_AT_stmt_list). A damaged one yields the files before the damage.

@@ -35,13 +35,15 @@ class DebugInfoReader {
   DebugInfoReader(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics)
       : module_(module), threads_(threads), types_(types), diagnostics_(diagnostics) {}
 
-  void read_whole(const UnitReader& reader);  // a file of many units
+  // A file of many units. `alternate`: the file that dwz made of several; its units belong to those that import them.
+  void read_whole(const UnitReader& reader, const UnitReader* alternate = nullptr);
   void read_split(const DebugSections& origin, const CoreOptions& options);
   void report(const DebugSections& origin) const;
   std::vector<Variable> variables() && { return std::move(variables_); }
 
  private:
-  TypeJoiner joiner_of(const UnitReader& reader) const;
+  TypeJoiner joiner_of(const UnitReader& reader, const UnitReader* alternate = nullptr) const;
+  void join_imported(std::span<const UnitContent> importers, const UnitReader& alternate, TypeJoiner& joiner);
   void join(std::vector<UnitContent> units, TypeJoiner& joiner);
   void report_damage(const UnitReader& reader) const;
   void read_package(const DebugSections& origin, const CoreOptions& options);
@@ -55,23 +57,62 @@ class DebugInfoReader {
   Diagnostics& diagnostics_;
   std::vector<Variable> variables_;
   std::vector<Skeleton> skeletons_;
-  std::unordered_set<uint64_t> found_;  // ids of the split units that were read
+  std::unordered_set<uint64_t> found_;   // ids of the split units that were read
+  std::unordered_set<size_t> imported_;  // units of the alternate file that were read
   SplitLosses split_losses_;
   uint64_t damage_ = 0;
 };
 
-TypeJoiner DebugInfoReader::joiner_of(const UnitReader& reader) const {
-  return {types_, [&reader](EntryKey key) { return reader.read_types_at(key); }, 2 * reader.sections().unit_bytes()};
+TypeJoiner DebugInfoReader::joiner_of(const UnitReader& reader, const UnitReader* alternate) const {
+  const uint64_t bytes =
+      reader.sections().unit_bytes() + (alternate == nullptr ? 0 : alternate->sections().unit_bytes());
+  auto read_unit = [&reader, alternate](EntryKey key) {
+    const bool is_alternate = alternate != nullptr && (key & kInAlternateFile) != 0;
+    return (is_alternate ? *alternate : reader).read_types_at(key);
+  };
+  return {types_, read_unit, 2 * bytes};
 }
 
-void DebugInfoReader::read_whole(const UnitReader& reader) {
-  TypeJoiner joiner = joiner_of(reader);
+void DebugInfoReader::read_whole(const UnitReader& reader, const UnitReader* alternate) {
+  TypeJoiner joiner = joiner_of(reader, alternate);
   for (size_t begin = 0, end = 0; begin < reader.count(); begin = end) {
     for (uint64_t bytes = 0; end < reader.count() && bytes < kBatchBytes; ++end) bytes += reader.size_bytes(end);
-    join(reader.read(begin, end), joiner);
+    std::vector<UnitContent> units = reader.read(begin, end);
+    if (alternate != nullptr) join_imported(units, *alternate, joiner);
+    join(std::move(units), joiner);
   }
   damage_ += joiner.damage();
   report_damage(reader);
+  if (alternate != nullptr) report_damage(*alternate);
+}
+
+// The units of the alternate file that these import and nobody before, and those that they import in turn.
+void DebugInfoReader::join_imported(std::span<const UnitContent> importers, const UnitReader& alternate,
+                                    TypeJoiner& joiner) {
+  std::vector<size_t> wanted;
+  std::vector<std::string_view> directories;  // of whoever wants it: it does not say where it was compiled
+  auto want = [&](const UnitContent& unit) {
+    for (EntryKey key : unit.imports) {
+      const auto at = alternate.find(key);
+      if (!at || !imported_.insert(*at).second) continue;
+      wanted.push_back(*at);
+      directories.push_back(unit.directory);
+    }
+  };
+  for (const UnitContent& unit : importers) want(unit);
+  for (size_t begin = 0, end = 0; begin < wanted.size(); begin = end) {
+    for (uint64_t bytes = 0; end < wanted.size() && bytes < kBatchBytes; ++end)
+      bytes += alternate.size_bytes(wanted[end]);
+    std::vector<UnitContent> units = alternate.read(std::span(wanted).subspan(begin, end - begin));
+    for (size_t i = 0; i < units.size(); ++i) {
+      units[i].directory = directories[begin + i];
+      for (FoundVariable& each : units[i].variables) {
+        each.variable.source = below(units[i].directory, std::move(each.variable.source));
+      }
+      want(units[i]);
+    }
+    join(std::move(units), joiner);
+  }
 }
 
 void DebugInfoReader::join(std::vector<UnitContent> units, TypeJoiner& joiner) {
@@ -207,10 +248,12 @@ void DebugInfoReader::report(const DebugSections& origin) const {
 
 VariableTable read_debug_info(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics,
                               const CoreOptions& options) {
-  const DebugSections sections = DebugSections::load(module, threads, diagnostics);
+  const DebugSections sections = DebugSections::load(module, threads, diagnostics, options);
   if (sections.empty()) return {};
   DebugInfoReader reader(module, threads, types, diagnostics);
-  reader.read_whole(UnitReader(module, sections, types, threads));
+  std::optional<UnitReader> alternate;
+  if (sections.alternate() != nullptr) alternate.emplace(module, *sections.alternate(), types, threads);
+  reader.read_whole(UnitReader(module, sections, types, threads), alternate ? &*alternate : nullptr);
   reader.read_split(sections, options);
   reader.report(sections);
   return VariableTable(std::move(reader).variables());

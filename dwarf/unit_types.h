@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "dwarf/debug_info.h"
+#include "dwarf/entry_names.h"
 #include "dwarf/type_table.h"
 
 namespace heapwalk {
@@ -78,6 +79,7 @@ struct UnitTypes {
   UnitTypes& operator=(UnitTypes&&) = default;
 
   EntryKey begin = 0, end = 0;  // of the unit
+  bool is_partial = false;      // what others have in common: they will refer to it
   std::vector<TypeEntry> entries;
   std::vector<TypeDetail> details;
   std::vector<TypeMember> members;
@@ -128,6 +130,7 @@ class TypeCollector {
   UnitTypes types_;
   std::vector<Scope> scopes_;
   std::vector<std::pair<EntryKey, std::string_view>> typedefs_;  // of entries that come later
+  uint64_t effort_ = kMaxSearchedEntries;
 };
 
 }  // namespace heapwalk

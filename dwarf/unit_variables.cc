@@ -129,6 +129,7 @@ std::string VariableCollector::name_variable(const CompletedEntry& completed, co
     unnamed_.emplace(completed.declaration->offset(), variables_.size());
     return std::string(completed.name);
   }
+  if (completed.declaration) return joined(scope_text(*completed.declaration, effort_), completed.name);
   return joined(std::move(scope.text), completed.name);
 }
 
@@ -156,6 +157,10 @@ VariableCollector::Scope VariableCollector::scope_of(const Scopes& scopes) {
         declared_at = completed.declaration->offset();
         break;
       }
+      if (completed.declaration) {
+        parts.push_back(scope_text(*completed.declaration, effort_));
+        break;
+      }
     } else if (is_namespace(scope.tag())) {
       parts.emplace_back(name.empty() ? "(anonymous namespace)" : name);
     } else if (is_type_with_members(scope.tag())) {
@@ -168,13 +173,25 @@ VariableCollector::Scope VariableCollector::scope_of(const Scopes& scopes) {
 }
 
 std::string VariableCollector::source_text(const CompletedEntry& completed) {
-  if (completed.file_unit != &unit_ || completed.line == 0) return "";
-  if (!files_) {
-    if (!lines_.offset) return "";
-    files_.emplace(*lines_.sections, *lines_.offset, lines_.compilation_directory);
+  if (completed.file_unit == nullptr || completed.line == 0) return "";
+  auto files = files_.find(completed.file_unit);
+  if (files == files_.end()) {
+    const LineTable lines = lines_of(*completed.file_unit);
+    if (!lines.offset) return "";
+    files = files_.try_emplace(completed.file_unit, *lines.sections, *lines.offset, lines.compilation_directory).first;
   }
-  std::string path = files_->path(completed.file);
+  std::string path = files->second.path(completed.file);
   return path.empty() ? "" : fmt::format("{}:{}", path, completed.line);
+}
+
+// Of a partial unit: it does not say where it was compiled, but all that import it were compiled with its files.
+LineTable VariableCollector::lines_of(llvm::DWARFUnit& unit) const {
+  if (&unit == &unit_) return lines_;
+  Die unit_die;
+  if (unit.isDWOUnit() || !open_unit(unit, unit_die)) return {};
+  LineTable lines = LineTable::of(DebugSections::of(unit), unit_die);
+  if (lines.compilation_directory.empty()) lines.compilation_directory = lines_.compilation_directory;
+  return lines;
 }
 
 std::vector<FoundVariable> VariableCollector::finish() && {

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -57,6 +58,7 @@ class VariableCollector {
   Scope scope_of(const Scopes& scopes);
   std::string name_variable(const CompletedEntry& completed, const Symbol* symbol, const Scopes& scopes);
   std::string source_text(const CompletedEntry& completed);
+  LineTable lines_of(llvm::DWARFUnit& unit) const;
   const Symbol* symbol_at(const Place& place) const;
   void complete_names();
 
@@ -67,7 +69,8 @@ class VariableCollector {
   Die unit_die_;
   std::vector<FoundVariable> variables_;
   std::unordered_multimap<uint64_t, size_t> unnamed_;  // declaration in this unit → variable that lacks its scopes
-  std::optional<LineFiles> files_;
+  std::map<const llvm::DWARFUnit*, LineFiles> files_;
+  uint64_t effort_ = kMaxSearchedEntries;
 };
 
 }  // namespace heapwalk
