@@ -40,6 +40,7 @@ class DebugInfoReader {
   void read_split(const DebugSections& origin, const CoreOptions& options);
   void report(const DebugSections& origin) const;
   std::vector<Variable> variables() && { return std::move(variables_); }
+  const std::vector<std::string>& files_read() const { return split_files_; }  // that were read
 
  private:
   TypeJoiner joiner_of(const UnitReader& reader, const UnitReader* alternate = nullptr) const;
@@ -60,6 +61,7 @@ class DebugInfoReader {
   std::unordered_set<uint64_t> found_;   // ids of the split units that were read
   std::unordered_set<size_t> imported_;  // units of the alternate file that were read
   SplitLosses split_losses_;
+  std::vector<std::string> split_files_;
   uint64_t damage_ = 0;
 };
 
@@ -153,6 +155,7 @@ void DebugInfoReader::read_package(const DebugSections& origin, const CoreOption
   DebugSections sections = DebugSections::load_split(*image, origin, threads_, diagnostics_);
   const UnitReader reader(module_, sections, types_, threads_, skeletons_);
   read_whole(reader);
+  split_files_.push_back(image->path());
   if (found_.empty()) {
     diagnostics_.add("debug_file_mismatch",
                      fmt::format("{}: none of its units belongs to {}", image->path(), origin.path()));
@@ -227,6 +230,7 @@ void DebugInfoReader::account(const SplitFile& file, const SplitContent& content
   const auto lost = static_cast<uint64_t>(
       std::ranges::count_if(file.skeletons, [&](const Skeleton& skeleton) { return !found_.contains(skeleton.id); }));
   if (content.reader != nullptr) {
+    split_files_.push_back(content.reader->sections().path());
     split_losses_.add(SplitLosses::other_build, content.reader->sections().path(), lost);
   } else if (!content.refused.empty()) {
     split_losses_.add(content.reason, content.refused, lost);
@@ -247,7 +251,7 @@ void DebugInfoReader::report(const DebugSections& origin) const {
 }  // namespace
 
 VariableTable read_debug_info(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics,
-                              const CoreOptions& options) {
+                              const CoreOptions& options, std::vector<std::string>* files) {
   const DebugSections sections = DebugSections::load(module, threads, diagnostics, options);
   if (sections.empty()) return {};
   DebugInfoReader reader(module, threads, types, diagnostics);
@@ -256,6 +260,10 @@ VariableTable read_debug_info(const Module& module, size_t threads, TypeTableBui
   reader.read_whole(UnitReader(module, sections, types, threads), alternate ? &*alternate : nullptr);
   reader.read_split(sections, options);
   reader.report(sections);
+  if (files != nullptr) {
+    if (alternate) files->push_back(sections.alternate()->path());
+    files->insert(files->end(), reader.files_read().begin(), reader.files_read().end());
+  }
   return VariableTable(std::move(reader).variables());
 }
 

@@ -9,6 +9,8 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
+#include <vector>
 
 #include "dump/base/diagnostics.h"
 #include "dump/core_options.h"
@@ -20,8 +22,9 @@ namespace heapwalk {
 
 // Adds the module's types to `types` and returns its variables, with types. Empty when the module has no debug info. Damage
 // is a diagnostic ("damaged_debug_info"), and so are .dwo files that are missing ("split_debug_info") or of another build
-// ("debug_file_mismatch"); everything else is still read. `options` say where files are looked for.
+// ("debug_file_mismatch"); everything else is still read. `options` say where files are looked for. `files` gets the paths
+// of those that were read besides the module's own.
 VariableTable read_debug_info(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics,
-                              const CoreOptions& options = {});
+                              const CoreOptions& options = {}, std::vector<std::string>* files = nullptr);
 
 }  // namespace heapwalk

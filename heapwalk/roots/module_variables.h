@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "dump/core_dump.h"
-#include "dwarf/type_reader.h"
+#include "dwarf/type_cache.h"
 
 namespace heapwalk {
 
@@ -17,7 +17,7 @@ class ModuleVariables {
 
   const VariableTable& of(const Module& module) {
     auto [at, is_new] = tables_.try_emplace(&module);
-    if (is_new) at->second = read_debug_info(module, threads_, *types_, *diagnostics_, options_);
+    if (is_new) at->second = read_debug_info_cached(module, threads_, *types_, *diagnostics_, options_);
     return at->second;
   }
 

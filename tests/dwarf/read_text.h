@@ -23,7 +23,10 @@ struct Read {
   void read(const Module& module, const CoreOptions& options, size_t threads) {
     TypeTableBuilder builder;
     const VariableTable table = read_debug_info(module, threads, builder, diagnostics, options);
-    const TypeTable& known = builder.table();
+    say(builder.table(), table);
+  }
+  Read() = default;
+  void say(const TypeTable& known, const VariableTable& table) {
     EXPECT_TRUE(known.check());
     for (auto all : {table.all(), table.tls()}) {
       for (const Variable& each : all) {
