@@ -188,7 +188,8 @@ bool Die::read(llvm::DWARFUnit& unit, uint64_t& offset) {
   if (offset >= unit_end) return false;
   uint64_t at = offset;
   const llvm::DWARFDataExtractor bytes = unit.getDebugInfoExtractor();
-  const uint64_t code = bytes.getULEB128(&at);
+  const auto first = static_cast<uint8_t>(bytes.getData()[offset]);
+  const uint64_t code = first < 0x80 ? (++at, first) : bytes.getULEB128(&at);  // most codes are one byte
   if (at <= offset || at > unit_end) return false;
   const llvm::DWARFAbbreviationDeclaration* abbreviation = nullptr;
   if (code != 0) {

@@ -121,12 +121,12 @@ std::string VariableCollector::name_variable(const CompletedEntry& completed, co
   Scope scope = scope_of(scopes);
   if (scope.in_function) {
     if (scope.text.empty()) return symbol != nullptr ? demangle(symbol->name) : std::string(completed.name);
-    if (scope.declared_at) unnamed_.emplace(*scope.declared_at, variables_.size());
+    if (scope.declared_at) unnamed_.emplace_back(*scope.declared_at, variables_.size());
     return joined(std::move(scope.text), completed.name);
   }
   if (is_mangled(completed.linkage_name)) return demangle(completed.linkage_name);
   if (completed.declaration && &completed.declaration->unit() == &unit_) {
-    unnamed_.emplace(completed.declaration->offset(), variables_.size());
+    unnamed_.emplace_back(completed.declaration->offset(), variables_.size());
     return std::string(completed.name);
   }
   if (completed.declaration) return joined(scope_text(*completed.declaration, effort_), completed.name);
@@ -200,13 +200,15 @@ std::vector<FoundVariable> VariableCollector::finish() && {
 }
 
 void VariableCollector::complete_names() {
+  std::ranges::sort(unnamed_);
   walk_entries(unit_die_, [&](const Die& die, const Scopes& scopes) {
-    auto [begin, end] = unnamed_.equal_range(die.offset());
-    for (auto at = begin; at != end; ++at) {
+    auto at = std::ranges::lower_bound(unnamed_, die.offset(), {}, &Unnamed::first);
+    for (; at != unnamed_.end() && at->first == die.offset(); ++at) {
       std::string& name = variables_[at->second].variable.name;
       name = joined(scope_of(scopes).text, name);
     }
-    return false;
+    const auto sibling = die.has_children() ? die.sibling() : std::nullopt;
+    return at == unnamed_.end() || (sibling && at->first >= *sibling);
   });
 }
 

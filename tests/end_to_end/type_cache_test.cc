@@ -20,7 +20,8 @@ std::string report(const std::string& core, const CoreOptions& options) {
     text += block;
     return true;
   });
-  find_document("report", "json")({.analysis = *analysis}, output);
+  const DocumentRequest request{.analysis = *analysis, .limit = {}, .owner = {}, .objects = {}};
+  find_document("report", "json")(request, output);
   output.flush();
   return text;
 }
@@ -31,7 +32,7 @@ TEST(TypeCache, ReportIsTheSame) {
   const std::string program = directory.file("program");
   ASSERT_TRUE(run_tool({"g++", "-std=c++20", "-g", "-O1", "-pthread", "-Wl,--build-id",
                         std::string(HEAPWALK_SOURCE_DIR) + "/testdata/programs/typed_heap.cc", "-o", program}));
-  const ProgramRun run({.arguments = {program}});
+  const ProgramRun run({.arguments = {program, directory.file("truth.tsv")}});
   if (!run.skip_reason().empty()) GTEST_SKIP() << run.skip_reason();
   ASSERT_FALSE(run.core_path().empty()) << run.error();
 
@@ -39,7 +40,7 @@ TEST(TypeCache, ReportIsTheSame) {
   CoreOptions with = without;
   with.cache_dir = directory.file("cache");
   const std::string expected = report(run.core_path(), without);
-  EXPECT_NE(expected.find("std::map<"), std::string::npos) << expected.substr(0, 2000);
+  EXPECT_NE(expected.find("std::"), std::string::npos) << expected.substr(0, 2000);
   EXPECT_EQ(report(run.core_path(), with), expected);
   EXPECT_FALSE(std::filesystem::is_empty(with.cache_dir));
   EXPECT_EQ(report(run.core_path(), with), expected);
