@@ -86,7 +86,7 @@ DebugSections DebugSections::load(const Module& module, size_t threads, Diagnost
     auto alternate = std::make_shared<DebugSections>();
     alternate->is_alternate_ = true;
     alternate->load_sections(*shared, threads, diagnostics);
-    alternate->image_ = std::move(shared);
+    alternate->owner_ = std::move(shared);
     result.alternate_ = std::move(alternate);
   }
   return result;
@@ -97,13 +97,16 @@ DebugSections DebugSections::load_split(const ElfImage& image, const DebugSectio
   DebugSections result;
   result.is_split_ = true;
   result.load_sections(image, threads, diagnostics);
-  auto addresses = origin.sections_.find("debug_addr");
-  if (addresses != origin.sections_.end()) result.sections_.insert(*addresses);
+  for (const char* shared : {"debug_addr", "debug_ranges"}) {
+    auto section = origin.sections_.find(shared);
+    if (section != origin.sections_.end()) result.sections_.insert(*section);
+  }
   return result;
 }
 
 void DebugSections::load_sections(const ElfImage& image, size_t threads, Diagnostics& diagnostics) {
   path_ = image.path();
+  image_ = &image;
   const std::span<const std::string_view> names =
       is_split_ ? std::span(kSplitSections) : std::span<const std::string_view>(kSections);
   std::vector<Result<SectionData>> loaded(names.size());
@@ -146,6 +149,18 @@ const llvm::DWARFUnitVector& DebugSections::units(llvm::DWARFContext& context) c
 Bytes DebugSections::get(std::string_view name_without_dot) const {
   auto found = sections_.find(name_without_dot);
   return found == sections_.end() ? Bytes{} : found->second.bytes;
+}
+
+Bytes DebugSections::get_late(std::string_view name_without_dot) const {
+  if (image_ == nullptr) return {};
+  const std::lock_guard lock(late_->mutex);
+  auto [at, is_new] = late_->sections.try_emplace(std::string(name_without_dot));
+  if (is_new) {
+    const std::string name = "." + at->first;
+    auto data = is_split_ ? whole_section(*image_, name) : image_->section_data(name);
+    if (data) at->second = *std::move(data);
+  }
+  return at->second.bytes;
 }
 
 std::unique_ptr<llvm::DWARFContext> DebugSections::make_context(uint64_t& damage) const {

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,6 +53,8 @@ class DebugSections {
   bool is_alternate() const { return is_alternate_; }
   uint64_t unit_bytes() const;  // of all units, and with them the effort to read them
   Bytes get(std::string_view name_without_dot) const;
+  // A section that few readers want, expanded when first asked for; empty when it cannot be read. Thread-safe.
+  Bytes get_late(std::string_view name_without_dot) const;
   const std::string& path() const { return path_; }  // of the file, for messages
 
   // A new context over the sections; this object and `damage` outlive it. What LLVM warns of is counted in `damage`.
@@ -67,8 +70,14 @@ class DebugSections {
   bool is_split_ = false;
   bool is_alternate_ = false;
   std::shared_ptr<const DebugSections> alternate_;
-  std::shared_ptr<const ElfImage> image_;  // of an alternate file: nobody else keeps it open
+  std::shared_ptr<const ElfImage> owner_;  // of an alternate file: nobody else keeps it open
   std::map<std::string, SectionData, std::less<>> sections_;
+  struct Late {
+    std::mutex mutex;
+    std::map<std::string, SectionData, std::less<>> sections;
+  };
+  const ElfImage* image_ = nullptr;  // outlives this
+  std::shared_ptr<Late> late_ = std::make_shared<Late>();
 };
 
 // An entry's place among all entries of the module: its offset in .debug_info, or in DWARF 4's .debug_types; of the

@@ -1,5 +1,7 @@
 #include "dwarf/line_files.h"
 
+#include <fmt/format.h>
+
 namespace heapwalk {
 
 namespace dw = llvm::dwarf;
@@ -193,6 +195,28 @@ std::string below(std::string_view directory, std::string path) {
   }
   while (path.starts_with("./")) path = path.substr(2);
   return path;
+}
+
+std::string DeclarationFiles::text(llvm::DWARFUnit* unit, uint64_t file, uint64_t line) {
+  if (unit == nullptr || line == 0) return "";
+  auto files = files_.find(unit);
+  if (files == files_.end()) {
+    const LineTable lines = lines_of(*unit);
+    if (!lines.offset) return "";
+    files = files_.try_emplace(unit, *lines.sections, *lines.offset, lines.compilation_directory).first;
+  }
+  std::string path = files->second.path(file);
+  return path.empty() ? "" : fmt::format("{}:{}", path, line);
+}
+
+// A partial unit does not say where it was compiled, but all that import it were compiled with its files.
+LineTable DeclarationFiles::lines_of(llvm::DWARFUnit& unit) const {
+  if (&unit == &unit_) return lines_;
+  Die unit_die;
+  if (unit.isDWOUnit() || !open_unit(unit, unit_die)) return {};
+  LineTable lines = LineTable::of(DebugSections::of(unit), unit_die);
+  if (lines.compilation_directory.empty()) lines.compilation_directory = lines_.compilation_directory;
+  return lines;
 }
 
 }  // namespace heapwalk

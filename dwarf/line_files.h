@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,6 +47,22 @@ class LineFiles {
   uint64_t first_index_ = 1;  // of files_; DWARF 5 counts from 0
   std::vector<std::string_view> directories_;
   std::vector<File> files_;
+};
+
+// Where things of a unit are declared, by itself or by the units that it refers to. Tables are read when first asked for.
+class DeclarationFiles {
+ public:
+  DeclarationFiles(const LineTable& lines, const llvm::DWARFUnit& unit) : lines_(lines), unit_(unit) {}
+
+  // "src/cache.cc:12", as the file is numbered in `unit`; empty when unknown, as is what a null unit says.
+  std::string text(llvm::DWARFUnit* unit, uint64_t file, uint64_t line);
+
+ private:
+  LineTable lines_of(llvm::DWARFUnit& unit) const;
+
+  LineTable lines_;
+  const llvm::DWARFUnit& unit_;
+  std::map<const llvm::DWARFUnit*, LineFiles> files_;
 };
 
 }  // namespace heapwalk

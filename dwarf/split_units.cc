@@ -19,6 +19,7 @@ std::optional<Skeleton> read_skeleton(const DebugSections& sections, const Die& 
   skeleton.id = unit_die.unit().getDWOId().value_or(0);
   skeleton.directory = skeleton.lines.compilation_directory;
   skeleton.address_base = unit_die.unit().getAddrOffsetSectionBase();
+  skeleton.bases = AddressLists::bases_of(unit_die);
   return skeleton;
 }
 

@@ -20,6 +20,7 @@
 #include "dump/core_options.h"
 #include "dump/elf_image.h"
 #include "dump/module.h"
+#include "dwarf/address_lists.h"
 #include "dwarf/debug_info.h"
 #include "dwarf/line_files.h"
 
@@ -31,6 +32,8 @@ struct Skeleton {
   std::string_view directory = {};
   std::optional<uint64_t> address_base = std::nullopt;  // of the split unit's addresses in .debug_addr
   LineTable lines = {};
+  SkeletonBases bases = {};
+  bool has_frames = false;  // a wanted pc is in the unit
 };
 
 // Nullopt: the unit is an ordinary one.

@@ -81,15 +81,22 @@ ModuleTypes types_of(const Module& module, const TypeTable& table, const Variabl
   return result;
 }
 
-VariableTable merge(const Module& module, ModuleTypes found, TypeTableBuilder& types) {
-  TypeMerger merger(found.arrays(), types);
+// One module's types by themselves, with what their names borrow from.
+struct OwnTypes {
+  ModuleTypes types;
+  std::shared_ptr<const MappedFile> file = nullptr;
+  std::unique_ptr<TypeTableBuilder> table = nullptr;
+};
+
+VariableTable merge(const Module& module, OwnTypes own, TypeTableBuilder& types) {
+  TypeMerger merger(own.types.arrays(), types);
   merger.add_definitions();
-  for (Variable& variable : found.variables) {
+  for (Variable& variable : own.types.variables) {
     variable.type = merger.id_of(variable.type);
     if (!variable.tls) variable.address = module.to_runtime(variable.address.value);
   }
   merger.fill_added();
-  return VariableTable(std::move(found.variables));
+  return VariableTable(std::move(own.types.variables));
 }
 
 bool write_all(int descriptor, std::string_view bytes) {
@@ -105,25 +112,34 @@ bool is_plain_hex(const std::string& build_id) {
   return build_id.size() >= 8 && build_id.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-}  // namespace
-
-VariableTable read_debug_info_cached(const Module& module, size_t threads, TypeTableBuilder& types,
-                                     Diagnostics& diagnostics, const CoreOptions& options) {
-  if (!is_worth_it(module, options)) return read_debug_info(module, threads, types, diagnostics, options);
+OwnTypes load_or_read(const Module& module, size_t threads, Diagnostics& losses, const CoreOptions& options) {
   const bool is_cached = !options.cache_dir.empty() && is_plain_hex(module.build_id);
   const TypeCache cache(options.cache_dir);
   const std::string key = is_cached ? key_of(module, options) : "";
   if (is_cached) {
-    if (auto stored = cache.load(module.build_id, key)) return merge(module, std::move(stored->types), types);
+    if (auto stored = cache.load(module.build_id, key)) return {std::move(stored->types), std::move(stored->file)};
   }
-  Diagnostics losses;
   std::vector<std::string> files;
-  TypeTableBuilder own;
-  const VariableTable variables = read_debug_info(module, threads, own, losses, options, &files);
-  ModuleTypes found = types_of(module, own.table(), variables);
-  if (is_cached && losses.all().empty()) cache.store(module.build_id, key, files, found);
-  diagnostics.merge(losses);
-  return merge(module, std::move(found), types);
+  auto table = std::make_unique<TypeTableBuilder>();
+  const VariableTable variables = read_debug_info(module, threads, *table, losses, options, nullptr, &files);
+  ModuleTypes types = types_of(module, table->table(), variables);
+  if (is_cached && losses.all().empty()) cache.store(module.build_id, key, files, types);
+  return {std::move(types), nullptr, std::move(table)};
+}
+
+}  // namespace
+
+VariableTable read_debug_info_cached(const Module& module, size_t threads, TypeTableBuilder& types,
+                                     Diagnostics& diagnostics, const CoreOptions& options, FrameVariables* frames) {
+  if (!is_worth_it(module, options)) return read_debug_info(module, threads, types, diagnostics, options, frames);
+  Diagnostics losses;
+  VariableTable variables = merge(module, load_or_read(module, threads, losses, options), types);
+  Diagnostics frame_losses;
+  if (frames != nullptr && !frames->pcs().empty()) {
+    read_frame_variables(module, threads, types, frame_losses, options, *frames);
+  }
+  diagnostics.merge(losses.all().empty() ? frame_losses : losses);  // not both: most is said twice
+  return variables;
 }
 
 std::string TypeCache::path_of(const std::string& build_id) const {

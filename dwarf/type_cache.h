@@ -27,6 +27,7 @@
 #include "dump/core_options.h"
 #include "dump/mapped_file.h"
 #include "dump/module.h"
+#include "dwarf/frame_variables.h"
 #include "dwarf/type_file.h"
 #include "dwarf/type_table.h"
 #include "dwarf/variables.h"
@@ -35,9 +36,11 @@ namespace heapwalk {
 
 constexpr uint64_t kCachedDebugBytes = 4 << 20;  // of .debug_* sections, as they are in the file
 
-// As read_debug_info() does, with the cache in options.cache_dir; none when that is empty.
+// As read_debug_info() does, with the cache in options.cache_dir; none when that is empty. Frames are of this core alone:
+// the units that cover them are read on top of the types, wherever those come from.
 VariableTable read_debug_info_cached(const Module& module, size_t threads, TypeTableBuilder& types,
-                                     Diagnostics& diagnostics, const CoreOptions& options);
+                                     Diagnostics& diagnostics, const CoreOptions& options,
+                                     FrameVariables* frames = nullptr);
 
 struct StoredTypes {
   std::shared_ptr<const MappedFile> file;  // where the names are

@@ -29,7 +29,7 @@ struct FileType {
   uint64_t size_bytes = 0, count = 0;
   Text name;
   uint32_t target = 0, first_field = 0, field_count = 0, first_argument = 0, argument_count = 0;
-  uint8_t kind = 0, encoding = 0, is_reference = 0, unused = 0;
+  uint8_t kind = 0, encoding = 0, form = 0, unused = 0;
 };
 
 struct FileField {
@@ -81,7 +81,7 @@ class Writer {
                     .argument_count = type.argument_count,
                     .kind = static_cast<uint8_t>(type.kind),
                     .encoding = static_cast<uint8_t>(type.encoding),
-                    .is_reference = type.is_reference});
+                    .form = static_cast<uint8_t>(type.form)});
   }
   void add(const Field& field) {
     append(FileField{.offset_bytes = field.offset_bytes,
@@ -173,13 +173,14 @@ class Reader {
   Type read_type(uint32_t at) {
     const auto record = *reader_.read<FileType>();
     expect(record.kind <= static_cast<uint8_t>(TypeKind::declaration) &&
-           record.encoding <= static_cast<uint8_t>(BaseEncoding::floating) && record.is_reference <= 1);
+           record.encoding <= static_cast<uint8_t>(BaseEncoding::floating) &&
+           record.form <= static_cast<uint8_t>(PointerForm::single));
     expect(record.target == index(kNoType) || record.target < at);
     expect(uint64_t{record.first_field} + record.field_count <= header_.fields);
     expect(uint64_t{record.first_argument} + record.argument_count <= header_.arguments);
     return {.kind = static_cast<TypeKind>(record.kind),
             .encoding = static_cast<BaseEncoding>(record.encoding),
-            .is_reference = record.is_reference != 0,
+            .form = static_cast<PointerForm>(record.form),
             .size_bytes = record.size_bytes,
             .target = TypeId{record.target},
             .count = record.count,

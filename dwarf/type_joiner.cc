@@ -151,7 +151,9 @@ TypeId TypeJoiner::wrap(const Place& place, TypeId target) {
     case EntryKind::pointer:
       return types_.pointer_to(target);
     case EntryKind::reference:
-      return types_.pointer_to(target, true);
+      return types_.pointer_to(target, PointerForm::reference);
+    case EntryKind::single_pointer:
+      return types_.pointer_to(target, PointerForm::single);
     case EntryKind::member_pointer: {
       const bool is_function = target != kNoType && types_.table()[target].kind == TypeKind::function;
       return types_.base("(pointer to member)", is_function ? 16 : 8, BaseEncoding::other);
@@ -199,8 +201,22 @@ Field TypeJoiner::field_of(const TypeMember& member, uint64_t owner_size_bytes) 
     const uint64_t size = types_.table().size_bytes(field.type);
     if (size != 0) field.offset_bytes -= field.offset_bytes % size;
     if (size <= owner_size_bytes) field.offset_bytes = std::min(field.offset_bytes, owner_size_bytes - size);
+  } else {
+    field.type = fitting(field, owner_size_bytes);
   }
   return field;
+}
+
+// What rustc says to be larger than it is: the tail of an unsized record (`ArcInner<[T]>`, given as one T) and function items,
+// which take no bytes but are given the type of a function pointer.
+TypeId TypeJoiner::fitting(const Field& field, uint64_t owner_size_bytes) {
+  const uint64_t size_bytes = types_.table().size_bytes(field.type);
+  if (field.offset_bytes > owner_size_bytes || size_bytes <= owner_size_bytes - field.offset_bytes) return field.type;
+  const Type& type = types_.table()[field.type];
+  const bool is_function_item = type.kind == TypeKind::pointer && type.target != kNoType &&
+                                types_.table()[type.target].kind == TypeKind::function;
+  if (is_function_item) return kNoType;
+  return field.offset_bytes == owner_size_bytes ? types_.array_of(field.type, 0) : field.type;
 }
 
 }  // namespace heapwalk

@@ -59,6 +59,7 @@ class TypeJoiner {
   TypeId wrap(const Place& place, TypeId target);
   void fill(const Place& place);
   Field field_of(const TypeMember& member, uint64_t owner_size_bytes);
+  TypeId fitting(const Field& field, uint64_t owner_size_bytes);
   TypeId remember(const Place& place, TypeId id);
 
   TypeTableBuilder& types_;

@@ -45,7 +45,7 @@ TypeId TypeMerger::add(const Type& type, TypeId target, uint32_t at) {
     case TypeKind::base:
       return process_.base(type.name, type.size_bytes, type.encoding);
     case TypeKind::pointer:
-      return process_.pointer_to(target, type.is_reference, type.size_bytes);
+      return process_.pointer_to(target, type.form, type.size_bytes);
     case TypeKind::array:
       return process_.array_of(target, type.count);
     case TypeKind::function:

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <unordered_set>
@@ -35,8 +36,9 @@ class DebugInfoReader {
   DebugInfoReader(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics)
       : module_(module), threads_(threads), types_(types), diagnostics_(diagnostics) {}
 
+  void want(FrameVariables& frames, bool nothing_else);
   // A file of many units. `alternate`: the file that dwz made of several; its units belong to those that import them.
-  void read_whole(const UnitReader& reader, const UnitReader* alternate = nullptr);
+  void read_whole(UnitReader reader, const UnitReader* alternate = nullptr);
   void read_split(const DebugSections& origin, const CoreOptions& options);
   void report(const DebugSections& origin) const;
   std::vector<Variable> variables() && { return std::move(variables_); }
@@ -46,6 +48,7 @@ class DebugInfoReader {
   TypeJoiner joiner_of(const UnitReader& reader, const UnitReader* alternate = nullptr) const;
   void join_imported(std::span<const UnitContent> importers, const UnitReader& alternate, TypeJoiner& joiner);
   void join(std::vector<UnitContent> units, TypeJoiner& joiner);
+  void join_functions(std::vector<FoundFunction>& functions, TypeJoiner& joiner);
   void report_damage(const UnitReader& reader) const;
   void read_package(const DebugSections& origin, const CoreOptions& options);
   void read_files(std::span<const SplitFile> files, const DebugSections& origin);
@@ -63,6 +66,9 @@ class DebugInfoReader {
   SplitLosses split_losses_;
   std::vector<std::string> split_files_;
   uint64_t damage_ = 0;
+  FrameVariables* frames_ = nullptr;
+  FrameWish wish_;
+  std::atomic<uint64_t> frame_variables_ = 0;
 };
 
 TypeJoiner DebugInfoReader::joiner_of(const UnitReader& reader, const UnitReader* alternate) const {
@@ -75,7 +81,13 @@ TypeJoiner DebugInfoReader::joiner_of(const UnitReader& reader, const UnitReader
   return {types_, read_unit, 2 * bytes};
 }
 
-void DebugInfoReader::read_whole(const UnitReader& reader, const UnitReader* alternate) {
+void DebugInfoReader::want(FrameVariables& frames, bool nothing_else) {
+  frames_ = &frames;
+  wish_ = {&frames, nothing_else, &frame_variables_};
+}
+
+void DebugInfoReader::read_whole(UnitReader reader, const UnitReader* alternate) {
+  reader.want(wish_);
   TypeJoiner joiner = joiner_of(reader, alternate);
   for (size_t begin = 0, end = 0; begin < reader.count(); begin = end) {
     for (uint64_t bytes = 0; end < reader.count() && bytes < kBatchBytes; ++end) bytes += reader.size_bytes(end);
@@ -129,8 +141,19 @@ void DebugInfoReader::join(std::vector<UnitContent> units, TypeJoiner& joiner) {
       variables_.push_back(std::move(variable));
     }
   }
+  if (frames_ != nullptr) {
+    for (UnitContent& content : units) join_functions(content.functions, joiner);
+  }
   joiner.fill_queued();
   joiner.drop_batch();
+}
+
+void DebugInfoReader::join_functions(std::vector<FoundFunction>& functions, TypeJoiner& joiner) {
+  for (FoundFunction& found : functions) {
+    if (frames_->has(found.pc)) continue;
+    for (size_t i = 0; i < found.types.size(); ++i) found.function.variables[i].type = joiner.resolve(found.types[i]);
+    frames_->add(found.pc, std::move(found.function));
+  }
 }
 
 // How often LLVM complains depends on how many contexts looked: that it did is all that counts.
@@ -143,6 +166,9 @@ void DebugInfoReader::report_damage(const UnitReader& reader) const {
 }
 
 void DebugInfoReader::read_split(const DebugSections& origin, const CoreOptions& options) {
+  if (wish_.nothing_else) {
+    std::erase_if(skeletons_, [](const Skeleton& skeleton) { return !skeleton.has_frames; });
+  }
   if (skeletons_.empty()) return;
   read_package(origin, options);
   std::erase_if(skeletons_, [&](const Skeleton& skeleton) { return found_.contains(skeleton.id); });
@@ -153,8 +179,7 @@ void DebugInfoReader::read_package(const DebugSections& origin, const CoreOption
   auto image = find_package(module_, options, diagnostics_);
   if (image == nullptr) return;
   DebugSections sections = DebugSections::load_split(*image, origin, threads_, diagnostics_);
-  const UnitReader reader(module_, sections, types_, threads_, skeletons_);
-  read_whole(reader);
+  read_whole(UnitReader(module_, sections, types_, threads_, skeletons_));
   split_files_.push_back(image->path());
   if (found_.empty()) {
     diagnostics_.add("debug_file_mismatch",
@@ -212,6 +237,7 @@ SplitContent DebugInfoReader::read_file(const SplitFile& file, const DebugSectio
     }
     auto sections = std::make_unique<DebugSections>(DebugSections::load_split(**image, origin, 1, content.losses));
     auto reader = std::make_unique<UnitReader>(module_, *sections, types_, 1, file.skeletons);
+    reader->want(wish_);
     std::vector<UnitContent> units = reader->read(0, reader->count());
     if (std::ranges::any_of(units, [](const UnitContent& unit) { return unit.split_id.has_value(); })) {
       content.image = *std::move(image);
@@ -240,6 +266,11 @@ void DebugInfoReader::account(const SplitFile& file, const SplitContent& content
 }
 
 void DebugInfoReader::report(const DebugSections& origin) const {
+  if (frame_variables_ > kMaxFrameVariables) {
+    *frames_ = {};
+    diagnostics_.add("damaged_debug_info",
+                     fmt::format("{}: more than {} locals of frames: none is used", origin.path(), kMaxFrameVariables));
+  }
   if (damage_ > 0) {
     diagnostics_.add("damaged_debug_info",
                      fmt::format("{}: types, fields or references in the debug info that make no sense", origin.path()),
@@ -248,13 +279,13 @@ void DebugInfoReader::report(const DebugSections& origin) const {
   split_losses_.report(origin.path(), diagnostics_);
 }
 
-}  // namespace
-
-VariableTable read_debug_info(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics,
-                              const CoreOptions& options, std::vector<std::string>* files) {
+VariableTable read(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics,
+                   const CoreOptions& options, FrameVariables* frames, bool only_frames,
+                   std::vector<std::string>* files) {
   const DebugSections sections = DebugSections::load(module, threads, diagnostics, options);
   if (sections.empty()) return {};
   DebugInfoReader reader(module, threads, types, diagnostics);
+  if (frames != nullptr && !frames->pcs().empty()) reader.want(*frames, only_frames);
   std::optional<UnitReader> alternate;
   if (sections.alternate() != nullptr) alternate.emplace(module, *sections.alternate(), types, threads);
   reader.read_whole(UnitReader(module, sections, types, threads), alternate ? &*alternate : nullptr);
@@ -265,6 +296,18 @@ VariableTable read_debug_info(const Module& module, size_t threads, TypeTableBui
     files->insert(files->end(), reader.files_read().begin(), reader.files_read().end());
   }
   return VariableTable(std::move(reader).variables());
+}
+
+}  // namespace
+
+VariableTable read_debug_info(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics,
+                              const CoreOptions& options, FrameVariables* frames, std::vector<std::string>* files) {
+  return read(module, threads, types, diagnostics, options, frames, false, files);
+}
+
+void read_frame_variables(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics,
+                          const CoreOptions& options, FrameVariables& frames) {
+  read(module, threads, types, diagnostics, options, &frames, true, nullptr);
 }
 
 }  // namespace heapwalk

@@ -29,7 +29,7 @@ std::string TypeTable::spelled(TypeId id) const {
     const Type& type = types_[index(id)];
     if (type.kind == TypeKind::function) return "function" + suffix;
     if (type.kind == TypeKind::pointer) {
-      suffix.insert(0, type.is_reference ? "&" : "*");
+      suffix.insert(0, type.form == PointerForm::reference ? "&" : "*");
     } else if (type.kind == TypeKind::array) {
       suffix.insert(0, type.count == 0 ? "[]" : fmt::format("[{}]", type.count));
     } else if (!type.name.empty()) {
@@ -115,12 +115,11 @@ TypeId TypeTableBuilder::base(std::string_view name, uint64_t size_bytes, BaseEn
   return at->second;
 }
 
-TypeId TypeTableBuilder::pointer_to(TypeId target, bool is_reference, uint64_t size_bytes) {
-  const uint64_t key = uint64_t{index(target)} << 8 | (size_bytes & 0x7f) << 1 | static_cast<uint64_t>(is_reference);
+TypeId TypeTableBuilder::pointer_to(TypeId target, PointerForm form, uint64_t size_bytes) {
+  const uint64_t key = uint64_t{index(target)} << 8 | (size_bytes & 0x3f) << 2 | static_cast<uint64_t>(form);
   auto [at, is_new] = pointers_.try_emplace(key);
   if (is_new) {
-    at->second =
-        add({.kind = TypeKind::pointer, .is_reference = is_reference, .size_bytes = size_bytes, .target = target});
+    at->second = add({.kind = TypeKind::pointer, .form = form, .size_bytes = size_bytes, .target = target});
   }
   return at->second;
 }

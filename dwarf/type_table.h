@@ -34,6 +34,8 @@ constexpr uint32_t index(TypeId id) {
 }
 
 // function: behind a pointer only. declaration: named, but no unit defines it. union_: fields overlap; Rust's enums too.
+// T*; T&; Rust's, which lead to one T, since its slices and vectors carry their length.
+enum class PointerForm : uint8_t { star, reference, single };
 enum class TypeKind : uint8_t { base, pointer, array, record, union_, enumeration, function, declaration };
 // What a word of a base type may mean. `character`: text; what looks like a pointer there is none.
 enum class BaseEncoding : uint8_t { other, boolean, signed_integer, unsigned_integer, character, floating };
@@ -41,7 +43,7 @@ enum class BaseEncoding : uint8_t { other, boolean, signed_integer, unsigned_int
 struct Type {
   TypeKind kind = TypeKind::base;
   BaseEncoding encoding = BaseEncoding::other;  // of base
-  bool is_reference = false;                    // pointer written T& or T&&
+  PointerForm form = PointerForm::star;         // of a pointer
   uint64_t size_bytes = 0;
   TypeId target = kNoType;  // pointer: what it points to; array: its element; enumeration: its integer
   uint64_t count = 0;       // array: elements of all dimensions; 0: not said, or flexible
@@ -97,7 +99,7 @@ class TypeTableBuilder {
  public:
   // The canonical copies: asked for twice, they are the same type.
   TypeId base(std::string_view name, uint64_t size_bytes, BaseEncoding encoding);
-  TypeId pointer_to(TypeId target, bool is_reference = false, uint64_t size_bytes = 8);
+  TypeId pointer_to(TypeId target, PointerForm form = PointerForm::star, uint64_t size_bytes = 8);
   TypeId array_of(TypeId element, uint64_t count);  // size: count × the element's
   TypeId function();                                // all functions are one type
   TypeId enumeration(std::string_view name, uint64_t size_bytes, TypeId integer);

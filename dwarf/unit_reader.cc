@@ -55,7 +55,7 @@ std::vector<UnitContent> UnitReader::read(std::span<const size_t> units) const {
   std::vector<UnitContent> contents(units.size());
   std::atomic<size_t> next = 0;
   parallel_for(contexts_.size(), threads_, [&](size_t worker) {
-    for (size_t i = next++; i < units.size(); i = next++) contents[i] = read_unit(unit(worker, units[i]));
+    for (size_t i = next++; i < units.size(); i = next++) contents[i] = read_unit(unit(worker, units[i]), true);
   });
   return contents;
 }
@@ -65,7 +65,7 @@ std::optional<size_t> UnitReader::find(EntryKey key) const {
   return after == begins_.begin() ? std::nullopt : std::optional<size_t>(after - begins_.begin() - 1);
 }
 
-UnitContent UnitReader::read_unit(llvm::DWARFUnit& unit) const {
+UnitContent UnitReader::read_unit(llvm::DWARFUnit& unit, bool with_frames) const {
   UnitContent content;
   Die unit_die;
   if (!open_unit(unit, unit_die)) {
@@ -74,33 +74,52 @@ UnitContent UnitReader::read_unit(llvm::DWARFUnit& unit) const {
   }
   LineTable lines = LineTable::of(sections_, unit_die);
   content.directory = lines.compilation_directory;
+  const SkeletonBases* bases = nullptr;
+  with_frames = with_frames && wish_.frames != nullptr && !unit.isTypeUnit();
   if (!sections_.is_split()) {
+    const bool is_covering =
+        with_frames && unit_die.tag() != dw::DW_TAG_partial_unit && covers_frames(wish_, sections_, unit_die);
+    if (with_frames && wish_.nothing_else && !is_covering) return content;
+    with_frames = is_covering;
     content.skeleton = read_skeleton(sections_, unit_die);
-    if (content.skeleton) return content;
+    if (content.skeleton) {
+      content.skeleton->has_frames = is_covering;
+      return content;
+    }
   } else if (!unit.isTypeUnit()) {
     auto id = unit.getDWOId();
     auto skeleton = id ? skeletons_.find(*id) : skeletons_.end();
     if (skeleton == skeletons_.end()) return content;
     content.split_id = id;
     lines = skeleton->second->lines;
+    bases = &skeleton->second->bases;
+    with_frames = with_frames && skeleton->second->has_frames;
     if (auto base = skeleton->second->address_base) {
       unit.setAddrOffsetSection(&unit.getContext().getDWARFObj().getAddrSection(), *base);
     }
   }
-  read_entries(unit_die, lines, content);
+  std::optional<FrameCollector> frames;
+  if (with_frames) frames.emplace(wish_, AddressLists(sections_, unit_die, bases), lines, signatures_, unit);
+  read_entries(unit_die, lines, frames ? &*frames : nullptr, content);
+  if (frames) {
+    content.types.damage += frames->damage();
+    content.functions = frames->take();
+  }
   return content;
 }
 
-void UnitReader::read_entries(const Die& unit_die, const LineTable& lines, UnitContent& content) const {
+void UnitReader::read_entries(const Die& unit_die, const LineTable& lines, FrameCollector* frames,
+                              UnitContent& content) const {
   const bool skips_bodies = is_c_family(unit_die.number(dw::DW_AT_language).value_or(0));
   TypeCollector types(known_, signatures_, unit_die);
   VariableCollector variables(module_, lines, signatures_, unit_die);
   const bool is_whole = walk_entries(unit_die, [&](const Die& die, const std::vector<uint64_t>& scopes) {
     if (die.tag() == dw::DW_TAG_variable) variables.visit(die, scopes);
     if (die.tag() == dw::DW_TAG_imported_unit) {
-      const EntryKey unit = die.reference_key(dw::DW_AT_import, signatures_).value_or(kNoEntry);
-      if ((unit & kInAlternateFile) != 0) content.imports.push_back(unit);
+      const EntryKey imported = die.reference_key(dw::DW_AT_import, signatures_).value_or(kNoEntry);
+      if ((imported & kInAlternateFile) != 0) content.imports.push_back(imported);
     }
+    if (frames != nullptr && die.tag() == dw::DW_TAG_subprogram && die.has_children()) frames->visit(die);
     return types.visit(die, scopes) && skips_bodies;
   });
   content.types = std::move(types).finish();
@@ -111,7 +130,7 @@ void UnitReader::read_entries(const Die& unit_die, const LineTable& lines, UnitC
 std::optional<UnitTypes> UnitReader::read_types_at(EntryKey key) const {
   const auto at = find(key);
   if (!at) return std::nullopt;
-  UnitContent content = read_unit(unit(0, *at));
+  UnitContent content = read_unit(unit(0, *at), false);
   if (key >= content.types.end) return std::nullopt;
   return std::move(content.types);
 }

@@ -15,6 +15,7 @@
 #include "dump/module.h"
 #include "dwarf/debug_info.h"
 #include "dwarf/split_units.h"
+#include "dwarf/unit_frames.h"
 #include "dwarf/unit_types.h"
 #include "dwarf/unit_variables.h"
 
@@ -23,10 +24,11 @@ namespace heapwalk {
 struct UnitContent {
   UnitTypes types;
   std::vector<FoundVariable> variables;
-  std::optional<Skeleton> skeleton;  // the unit is one: its entries are in another file
-  std::optional<uint64_t> split_id;  // of a split unit
-  std::vector<EntryKey> imports;     // units of the alternate file that belong to this one
-  std::string_view directory;        // that it was compiled in; empty when it does not say
+  std::vector<FoundFunction> functions;  // that frames are in
+  std::optional<Skeleton> skeleton;      // the unit is one: its entries are in another file
+  std::optional<uint64_t> split_id;      // of a split unit
+  std::vector<EntryKey> imports;         // units of the alternate file that belong to this one
+  std::string_view directory;            // that it was compiled in; empty when it does not say
 };
 
 class UnitReader {
@@ -36,6 +38,8 @@ class UnitReader {
   // The units of a .dwo or .dwp file that belong to the skeletons; others say nothing.
   UnitReader(const Module& module, const DebugSections& sections, const TypeTableBuilder& known, size_t threads,
              std::span<const Skeleton> skeletons);
+
+  void want(const FrameWish& wish) { wish_ = wish; }
 
   size_t count() const { return begins_.size(); }
   uint64_t size_bytes(size_t i) const;
@@ -50,13 +54,14 @@ class UnitReader {
 
  private:
   llvm::DWARFUnit& unit(size_t worker, size_t i) const;
-  UnitContent read_unit(llvm::DWARFUnit& unit) const;
-  void read_entries(const Die& unit_die, const LineTable& lines, UnitContent& content) const;
+  UnitContent read_unit(llvm::DWARFUnit& unit, bool with_frames) const;
+  void read_entries(const Die& unit_die, const LineTable& lines, FrameCollector* frames, UnitContent& content) const;
 
   const Module& module_;
   const DebugSections& sections_;
   const TypeTableBuilder& known_;
   size_t threads_;
+  FrameWish wish_;
   std::vector<uint64_t> warnings_;  // of LLVM, by worker
   mutable std::atomic<bool> has_unreadable_units_ = false;
   std::vector<std::unique_ptr<llvm::DWARFContext>> contexts_;

@@ -125,7 +125,9 @@ uint32_t UnitTypes::find(EntryKey key) const {
 }
 
 TypeCollector::TypeCollector(const TypeTableBuilder& known, const SignatureMap& signatures, const Die& unit_die)
-    : known_(known), signatures_(signatures) {
+    : known_(known),
+      signatures_(signatures),
+      is_rust_(unit_die.number(dw::DW_AT_language) == uint64_t{dw::DW_LANG_Rust}) {
   const llvm::DWARFUnit& unit = unit_die.unit();
   types_.begin = key_of(unit, unit.getOffset());
   types_.end = key_of(unit, unit.getNextUnitOffset());
@@ -176,9 +178,11 @@ uint32_t TypeCollector::add_type(const Die& die, EntryKind kind) {
     case EntryKind::alias:
     case EntryKind::pointer:
     case EntryKind::reference:
+    case EntryKind::single_pointer:
     case EntryKind::member_pointer:
       entry.target = target_of(die, dw::DW_AT_type);
       if (die.tag() == dw::DW_TAG_typedef) add_typedef(die, entry);
+      if (kind == EntryKind::pointer && is_rust_) entry.kind = EntryKind::single_pointer;
       break;
   }
   types_.entries.push_back(entry);

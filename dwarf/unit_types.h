@@ -28,6 +28,7 @@ enum class EntryKind : uint8_t {
   alias,
   pointer,
   reference,
+  single_pointer,
   member_pointer,
   array,
   compound,
@@ -127,6 +128,7 @@ class TypeCollector {
 
   const TypeTableBuilder& known_;
   const SignatureMap& signatures_;
+  bool is_rust_;
   UnitTypes types_;
   std::vector<Scope> scopes_;
   std::vector<std::pair<EntryKey, std::string_view>> typedefs_;  // of entries that come later

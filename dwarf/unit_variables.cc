@@ -4,22 +4,12 @@
 
 #include "dump/symbols.h"
 #include "dwarf/entry_names.h"
+#include "dwarf/leb128.h"
 
 namespace heapwalk {
 namespace {
 
 namespace dw = llvm::dwarf;
-
-std::optional<uint64_t> read_uleb(ByteReader& reader) {
-  uint64_t value = 0;
-  for (unsigned shift = 0; shift < 64; shift += 7) {
-    auto byte = reader.read<uint8_t>();
-    if (!byte) return std::nullopt;
-    value |= uint64_t{*byte & 0x7fu} << shift;
-    if ((*byte & 0x80) == 0) return value;
-  }
-  return std::nullopt;
-}
 
 std::optional<uint64_t> read_address_index(llvm::DWARFUnit& unit, ByteReader& reader) {
   auto index = read_uleb(reader);
@@ -32,7 +22,11 @@ std::optional<uint64_t> read_address_index(llvm::DWARFUnit& unit, ByteReader& re
 
 VariableCollector::VariableCollector(const Module& module, const LineTable& lines, const SignatureMap& signatures,
                                      const Die& unit_die)
-    : module_(module), lines_(lines), signatures_(signatures), unit_(unit_die.unit()), unit_die_(unit_die) {}
+    : module_(module),
+      files_(lines, unit_die.unit()),
+      signatures_(signatures),
+      unit_(unit_die.unit()),
+      unit_die_(unit_die) {}
 
 // The place that a location expression fixes without registers or memory; nullopt for all others.
 std::optional<VariableCollector::Place> VariableCollector::read_place(llvm::DWARFUnit& unit, Bytes expression) {
@@ -105,7 +99,7 @@ void VariableCollector::visit(const Die& die, const Scopes& scopes) {
   variable.tls = place->tls;
   variable.address = place->tls ? Address{place->link_address} : module_.to_runtime(place->link_address);
   variable.size_bytes = symbol != nullptr ? symbol->size_bytes : 0;
-  variable.source = source_text(completed);
+  variable.source = files_.text(completed.file_unit, completed.file, completed.line);
 
   variable.name = without_abi_tags(name_variable(completed, symbol, scopes));
   if (variable.name.empty()) return;  // a string literal
@@ -170,28 +164,6 @@ VariableCollector::Scope VariableCollector::scope_of(const Scopes& scopes) {
   std::string text;
   for (auto part = parts.rbegin(); part != parts.rend(); ++part) text = joined(std::move(text), *part);
   return {std::move(text), in_function, declared_at};
-}
-
-std::string VariableCollector::source_text(const CompletedEntry& completed) {
-  if (completed.file_unit == nullptr || completed.line == 0) return "";
-  auto files = files_.find(completed.file_unit);
-  if (files == files_.end()) {
-    const LineTable lines = lines_of(*completed.file_unit);
-    if (!lines.offset) return "";
-    files = files_.try_emplace(completed.file_unit, *lines.sections, *lines.offset, lines.compilation_directory).first;
-  }
-  std::string path = files->second.path(completed.file);
-  return path.empty() ? "" : fmt::format("{}:{}", path, completed.line);
-}
-
-// Of a partial unit: it does not say where it was compiled, but all that import it were compiled with its files.
-LineTable VariableCollector::lines_of(llvm::DWARFUnit& unit) const {
-  if (&unit == &unit_) return lines_;
-  Die unit_die;
-  if (unit.isDWOUnit() || !open_unit(unit, unit_die)) return {};
-  LineTable lines = LineTable::of(DebugSections::of(unit), unit_die);
-  if (lines.compilation_directory.empty()) lines.compilation_directory = lines_.compilation_directory;
-  return lines;
 }
 
 std::vector<FoundVariable> VariableCollector::finish() && {

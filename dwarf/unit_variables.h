@@ -57,20 +57,17 @@ class VariableCollector {
   bool is_in_module(const Place& place) const;
   Scope scope_of(const Scopes& scopes);
   std::string name_variable(const CompletedEntry& completed, const Symbol* symbol, const Scopes& scopes);
-  std::string source_text(const CompletedEntry& completed);
-  LineTable lines_of(llvm::DWARFUnit& unit) const;
   const Symbol* symbol_at(const Place& place) const;
   void complete_names();
 
   const Module& module_;
-  LineTable lines_;
+  DeclarationFiles files_;
   const SignatureMap& signatures_;
   llvm::DWARFUnit& unit_;
   Die unit_die_;
   std::vector<FoundVariable> variables_;
   using Unnamed = std::pair<uint64_t, size_t>;  // declaration in this unit, variable that lacks its scopes
   std::vector<Unnamed> unnamed_;
-  std::map<const llvm::DWARFUnit*, LineFiles> files_;
   uint64_t effort_ = kMaxSearchedEntries;
 };
 

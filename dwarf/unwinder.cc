@@ -8,8 +8,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <cstring>
+#include <unordered_map>
 #include <vector>
 
 namespace heapwalk {
@@ -22,6 +24,16 @@ struct Reported {
   std::vector<char> image;  // a copy of what has no file (the vDSO), for elf_memory
 };
 
+// Where a function keeps the registers of its caller, at one of its instructions.
+struct SaveRules {
+  uint64_t untouched = 0;  // by register: it is where the caller left it
+  uint64_t on_stack = 0;   // by register: at the CFA plus its offset
+  std::array<uint64_t, FrameRegisters::kCount> offsets{};
+};
+
+constexpr uint8_t kCallFrameCfa = 0x9c;  // DW_OP_call_frame_cfa
+constexpr uint8_t kPlusConstant = 0x23;  // DW_OP_plus_uconst
+
 }  // namespace
 
 struct Unwinder::State {
@@ -31,6 +43,8 @@ struct Unwinder::State {
   std::vector<Frame>* frames = nullptr;  // of that thread
   size_t max_frames = 0;
   size_t broken_stacks = 0;
+  std::unordered_map<Address, SaveRules> save_rules;  // by lookup pc
+  std::unordered_map<Address, std::string> names;     // of functions, by lookup pc: threads share most of them
   Elf64_Ehdr machine{};  // an ELF file of one header: tells libdwfl the architecture, even where no module has a file
   Elf* machine_elf = nullptr;
   std::vector<Reported> reported;  // libdwfl's user data of each module; reserved once, so that elements stay put
@@ -135,6 +149,7 @@ struct UnwinderCallbacks {
 
   static int add_frame(Dwfl_Frame* frame, void* argument) {
     State& state = *static_cast<State*>(argument);
+    std::vector<Frame>& frames = *state.frames;
     Dwarf_Addr pc = 0;
     bool is_activation = false;  // the pc is the next instruction to run, not a return address
     if (!dwfl_frame_pc(frame, &pc, &is_activation)) return DWARF_CB_ABORT;
@@ -142,20 +157,104 @@ struct UnwinderCallbacks {
     Dwarf_Word sp = 0;
     if (dwfl_frame_reg(frame, x86 ? kStackPointerX86 : kStackPointerArm, &sp) != 0) return DWARF_CB_ABORT;
     // libdwfl calls both the kernel's trampoline and the interrupted frame above it activations.
-    const bool is_innermost = state.frames->empty();
-    const bool is_interrupted = !is_innermost && state.frames->back().signal_frame;
-    state.frames->push_back(named_frame(*state.dump, Address{pc}, Address{sp}, is_activation));
-    state.frames->back().signal_frame = is_activation && !is_innermost && !is_interrupted;
-    return state.frames->size() < state.max_frames ? DWARF_CB_OK : DWARF_CB_ABORT;
+    const bool is_innermost = frames.empty();
+    const bool is_interrupted = !is_innermost && frames.back().signal_frame;
+    // x86-64 psABI §3.2.2: the stack pointer of the caller, right after the call, is the callee's CFA.
+    if (!is_innermost && !is_interrupted) frames.back().cfa = sp;
+    Frame& added = frames.emplace_back();
+    added.pc = Address{pc};
+    added.cfa_or_sp = Address{sp};
+    added.signal_frame = is_activation && !is_innermost && !is_interrupted;
+    // A return address may already belong to the next function: the call before it does not.
+    added.lookup_pc = is_activation ? added.pc : added.pc - 1;
+    if (is_innermost) {
+      for (unsigned number = 0; number < (x86 ? std::size(kDwarfX86) : 32); ++number)
+        if (Dwarf_Word value = 0; dwfl_frame_reg(frame, number, &value) == 0) added.registers.set(number, value);
+    } else {
+      restore_registers(state, frame, frames[frames.size() - 2], added);
+    }
+    return frames.size() < state.max_frames ? DWARF_CB_OK : DWARF_CB_ABORT;
   }
 
-  static Frame named_frame(const CoreDump& dump, Address pc, Address sp, bool is_activation) {
-    Frame frame{.pc = pc, .cfa_or_sp = sp, .function = {}};
-    // A return address may already belong to the next function: the call before it does not.
-    const Address inside = is_activation ? pc : pc - 1;
-    if (const Module* module = dump.find_module(inside))
-      if (const Symbol* symbol = module->find_symbol(inside)) frame.function = demangle(symbol->name);
-    return frame;
+  // Of a caller, only the registers that its callee had to preserve: the others are gone. Of an interrupted frame, all.
+  static void restore_registers(State& state, Dwfl_Frame* frame, const Frame& callee, Frame& caller) {
+    const bool x86 = state.dump->process.architecture == Architecture::x86_64;
+    const SaveRules* rules = callee.signal_frame ? nullptr : &save_rules(state, callee.lookup_pc);
+    for (unsigned number = 0; number < (x86 ? std::size(kDwarfX86) : 32); ++number) {
+      if (rules != nullptr && !is_preserved(number, x86)) continue;
+      Dwarf_Word value = 0;
+      const bool is_known = dwfl_frame_reg(frame, number, &value) == 0;
+      if (rules != nullptr && (rules->untouched >> number & 1) != 0) {
+        // elfutils 0.188 takes rax for rbx here, and forgets rbx (backends/x86_64_cfi.c).
+        if (auto same = callee.registers.get(number))
+          caller.registers.set(number, *same, callee.registers.places[number]);
+      } else if (is_known) {
+        const bool is_on_stack = rules != nullptr && (rules->on_stack >> number & 1) != 0 && callee.cfa;
+        caller.registers.set(number, value,
+                             is_on_stack ? *callee.cfa + rules->offsets[number] : FrameRegisters::kSomewhere);
+      }
+    }
+  }
+
+  // What the call frame information says of the caller's registers while the instruction at the pc runs.
+  static const SaveRules& save_rules(State& state, Address pc) {
+    auto [at, is_new] = state.save_rules.try_emplace(pc);
+    if (!is_new) return at->second;
+    Dwfl_Module* module = dwfl_addrmodule(state.dwfl, pc.value);
+    for (auto cfi_of : {dwfl_module_eh_cfi, dwfl_module_dwarf_cfi}) {
+      Dwarf_Addr bias = 0;
+      Dwarf_CFI* cfi = module == nullptr ? nullptr : cfi_of(module, &bias);
+      Dwarf_Frame* found = nullptr;
+      if (cfi == nullptr || dwarf_cfi_addrframe(cfi, pc.value - bias, &found) != 0) continue;
+      const std::unique_ptr<Dwarf_Frame, decltype(&std::free)> frame(found, &std::free);
+      for (unsigned number = 0; number < FrameRegisters::kCount; ++number) add_rule(frame.get(), number, at->second);
+      break;
+    }
+    return at->second;
+  }
+
+  static void add_rule(Dwarf_Frame* frame, unsigned number, SaveRules& rules) {
+    Dwarf_Op memory[3];
+    Dwarf_Op* operations = nullptr;
+    size_t count = 0;
+    if (dwarf_frame_register(frame, static_cast<int>(number), memory, &operations, &count) != 0) return;
+    if (count == 0) {  // the same value, or nothing is said
+      rules.untouched |= uint64_t{1} << number;
+    } else if (operations[0].atom == kCallFrameCfa &&
+               (count == 1 || (count == 2 && operations[1].atom == kPlusConstant))) {
+      rules.on_stack |= uint64_t{1} << number;
+      rules.offsets[number] = count == 1 ? 0 : operations[1].number;
+    }
+  }
+
+  // x86-64 psABI, figure 3.4: rbx, rbp, r12–r15, and rsp; AAPCS64 §6.1.1: x19–x29, sp.
+  static bool is_preserved(unsigned number, bool x86) {
+    if (x86) return number == 3 || number == 6 || number == kStackPointerX86 || (number >= 12 && number <= 15);
+    return (number >= 19 && number <= 29) || number == kStackPointerArm;
+  }
+
+  static void name_frame(State& state, Frame& frame) {
+    auto [at, is_new] = state.names.try_emplace(frame.lookup_pc);
+    if (is_new) {
+      if (const Module* module = state.dump->find_module(frame.lookup_pc))
+        if (const Symbol* symbol = module->find_symbol(frame.lookup_pc)) at->second = demangle(symbol->name);
+    }
+    frame.function = at->second;
+  }
+
+  // Returns false when the stack ends before its outermost frame.
+  static bool walk(State& state, const Thread& thread, size_t max_frames, std::vector<Frame>& frames) {
+    state.thread = &thread;
+    state.frames = &frames;
+    state.max_frames = max_frames;
+    const int status = dwfl_getthread_frames(state.dwfl, kAnyThread, add_frame, &state);
+    // Without call frame information for the pc there is still the innermost frame itself.
+    if (frames.empty() && max_frames > 0) {
+      Frame& innermost = frames.emplace_back();
+      innermost.pc = innermost.lookup_pc = thread.program_counter;
+      innermost.cfa_or_sp = thread.stack_pointer;
+    }
+    return status != -1;
   }
 
   static constexpr Dwfl_Thread_Callbacks kCallbacks = {.next_thread = next_thread,
@@ -211,15 +310,28 @@ Result<Unwinder> Unwinder::create(const CoreDump& dump) {
 
 std::vector<Frame> Unwinder::unwind(const Thread& thread, size_t max_frames) {
   std::vector<Frame> frames;
-  state_->thread = &thread;
-  state_->frames = &frames;
-  state_->max_frames = max_frames;
-  int status = dwfl_getthread_frames(state_->dwfl, kAnyThread, UnwinderCallbacks::add_frame, state_.get());
-  if (status == -1) ++state_->broken_stacks;
-  // Without call frame information for the pc there is still the innermost frame itself.
-  if (frames.empty() && max_frames > 0)
-    frames.push_back(UnwinderCallbacks::named_frame(*state_->dump, thread.program_counter, thread.stack_pointer, true));
+  if (!UnwinderCallbacks::walk(*state_, thread, max_frames, frames)) ++state_->broken_stacks;
+  for (Frame& frame : frames) UnwinderCallbacks::name_frame(*state_, frame);
   return frames;
+}
+
+std::vector<Address> Unwinder::lookup_pcs(const Thread& thread, size_t max_frames) {
+  std::vector<Frame> frames;
+  UnwinderCallbacks::walk(*state_, thread, max_frames, frames);
+  std::vector<Address> pcs;
+  for (const Frame& frame : frames) pcs.push_back(frame.lookup_pc);
+  return pcs;
+}
+
+std::optional<unsigned> dwarf_register(Architecture architecture, std::string_view name) {
+  for (unsigned i = 0; i < FrameRegisters::kCount; ++i) {
+    if (architecture == Architecture::x86_64) {
+      if (i < std::size(kDwarfX86) && kDwarfX86[i] == name) return i;
+    } else if (name == (i == kStackPointerArm ? "sp" : "x" + std::to_string(i))) {
+      return i;
+    }
+  }
+  return std::nullopt;
 }
 
 size_t Unwinder::broken_stacks() const {

@@ -75,7 +75,9 @@ Reference find_reference(const Analysis& analysis, NodeId from, NodeId to) {
   if (!offset) return {};
   const Address word = place.begin + *offset;
   if (root != nullptr && *offset == 0 && place.size_bytes() <= 8) return {word, {}};
-  return {word, fmt::format("{}+{:#x}", root != nullptr && root->kind == RootKind::stack ? "sp" : "", *offset)};
+  if (root == nullptr || !root->sp_offset_bytes) return {word, fmt::format("+{:#x}", *offset)};
+  const auto from_sp = static_cast<int64_t>(*offset) + *root->sp_offset_bytes;
+  return {word, from_sp < 0 ? fmt::format("sp-{:#x}", -from_sp) : fmt::format("sp+{:#x}", from_sp)};
 }
 
 EdgeKind edge_kind(const RetentionGraph& graph, NodeId from, NodeId to) {

@@ -93,10 +93,11 @@ class FrameTable {
     ProfileFrame frame;
     frame.name = std::string("[").append(to_string(root.kind)).append("]");
     const std::string& name = root.stable_name.empty() ? root.name : root.stable_name;
-    if (root.kind != RootKind::register_) frame.name += " " + name;
+    const bool is_local = root.owner != kNoOwner && analysis.roots.owners[root.owner].kind == OwnerKind::frame;
+    if (root.kind != RootKind::register_ || is_local) frame.name += " " + name;
     set_source(frame, root.source);
     RootFacts facts{to_string(root.kind), ""};
-    if (root.kind == RootKind::stack) facts.thread = thread_name(analysis, root);
+    if (root.kind == RootKind::stack || is_local) facts.thread = thread_name(analysis, root);
     std::string key = frame.name + '\0' + root.source + '\0' + facts.thread;
     auto [at, is_new] = known_roots_.try_emplace(std::move(key), size());
     if (is_new) {

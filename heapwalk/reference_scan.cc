@@ -135,7 +135,9 @@ class BlockScan {
     }
     const Root& root = scene_.roots.roots[node - owners_end];
     if (root.location.empty()) {
-      add_word(root.value, node, EdgeKind::conservative);
+      const TypeLayout* layout = scene_.types.layout_of(root.type);
+      add_word(root.value, node,
+               layout == nullptr || layout->kinds.empty() ? EdgeKind::conservative : layout->kinds.front().kind);
       flush_full_batch();
     } else {
       scan_root(node, root);

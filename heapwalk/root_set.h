@@ -2,8 +2,10 @@
 //
 //     process ─┬─ module libfoo.so ─── variable ns::cache          [0x7f…10, 0x7f…48)   global
 //              ├─ thread "worker-3" ─┬ variable tls_buffer                              tls
-//              │                     ├ frame #4 handle_request ── slot sp+0x28          stack
-//              │                     └ register rbx                                     register
+//              │                     ├ frame #4 handle_request ┬ words at sp+0x28       stack
+//              │                     │                     ├ parameter req                  stack
+//              │                     │                     └ local batch (in rbx)            register
+//              │                     └ register rax                                     register
 //              └─ mapping 0x7f… (anonymous, 2 MB)                                       mapping
 //
 // A root is a *location* that may hold references, never the object it refers to. Owners form a tree above the roots
@@ -13,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,18 +43,28 @@ struct Owner {
 struct Root {
   RootKind kind = RootKind::global;
   uint32_t owner = kNoOwner;
-  std::string name;  // for people: "ns::cache", "libfoo.so .bss+0x40", "#4 handle_request sp+0x28", "rbx"
-  std::string
-      stable_name;  // same from run to run, no address, no thread id: "ns::cache", "libfoo.so .bss", "handle_request"
+  // For people: "ns::cache", "libfoo.so .bss+0x40", "rbx", "#4 handle_request" (what no variable covers of a frame),
+  // `thread "worker-3" frame #4 handle_request(Request&) local batch`.
+  std::string name;
+  // Same from run to run, no address, no thread id: "ns::cache", "libfoo.so .bss", "handle_request(Request&) local batch".
+  std::string stable_name;
   std::string source;     // "src/cache.cc:12", where the variable is declared; empty when unknown
   TypeId type = kNoType;  // of the variable
   AddressRange location;  // memory roots; empty for registers
   uint64_t value = 0;     // registers: the content
+  std::optional<int64_t> sp_offset_bytes = std::nullopt;  // of what no variable covers: where it begins in its frame
+};
+
+// A variable of a record type, or of an array of such. It need not refer to anything: pointers on the heap lead to it.
+struct TypedVariable {
+  Address address;
+  TypeId type;
 };
 
 struct RootSet {
   std::vector<Owner> owners;
   std::vector<Root> roots;
+  std::vector<TypedVariable> variables;  // of all modules whose debug info was read; by address
   // Ranges that thread stacks, TLS blocks and module data occupy, for the accounting. Sorted, disjoint per kind.
   std::vector<AddressRange> stack_ranges;
   std::vector<AddressRange> tls_ranges;

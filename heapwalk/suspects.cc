@@ -121,28 +121,38 @@ void find_parts(const Analysis& analysis, std::vector<Candidate>& candidates) {
 }
 
 std::string root_text(const RootPath& path) {
-  std::string where = path.root_owner.empty() ? "" : ", " + path.root_owner;
+  // The name of a local begins with those of its thread and frame.
+  const bool says_owner = path.root_name.find(" frame #") != std::string::npos;
+  std::string where = says_owner || path.root_owner.empty() ? "" : ", " + readable_type_name(path.root_owner);
   if (!path.root_source.empty()) where += ", " + path.root_source;
-  return fmt::format("`{}` ({}{})", path.root_name, path.root_kind, where);
+  return fmt::format("`{}` ({}{})", readable_type_name(path.root_name), path.root_kind, where);
+}
+
+// What the retained bytes are, where they are spread over many of a type.
+std::string part_text(const Analysis& analysis, const Candidate& candidate) {
+  if (candidate.part.count <= 1) return "";
+  const auto retained = static_cast<double>(analysis.dominators.retained_bytes(candidate.top));
+  return fmt::format(", {:.0f} % of it by {} {}", 100 * static_cast<double>(candidate.part.bytes) / retained,
+                     count_text(candidate.part.count),
+                     readable_type_name(node_name(analysis, candidate.part.heaviest)));
+}
+
+// The way to where the weight is. Spread over many, the way to the heaviest one stands for the others.
+RootPath example_path(const Analysis& analysis, const Candidate& candidate) {
+  const NodeId example = candidate.part.count == 0 ? candidate.point : candidate.part.heaviest;
+  return describe_path(analysis, shortest_path(analysis.graph, analysis.reachability, example));
 }
 
 SuspectRow describe_root(const Analysis& analysis, const Candidate& candidate) {
-  // Where the weight is spread over many, the way to the heaviest one stands for the others.
-  const NodeId example = candidate.part.count == 0 ? candidate.point : candidate.part.heaviest;
-  RootPath path = describe_path(analysis, shortest_path(analysis.graph, analysis.reachability, example));
+  RootPath path = example_path(analysis, candidate);
   SuspectRow row;
   row.kind = path.root_kind;
   row.name = path.root_name;
   row.retained_bytes = analysis.dominators.retained_bytes(candidate.top);
   row.retained_objects = candidate.objects;
   row.text =
-      fmt::format("{} holds {}", root_text(path), holding_text(analysis, row.retained_bytes, row.retained_objects));
-  if (candidate.part.count > 1) {
-    row.text +=
-        fmt::format(", {:.0f} % of it by {} {}",
-                    100 * static_cast<double>(candidate.part.bytes) / static_cast<double>(row.retained_bytes),
-                    count_text(candidate.part.count), readable_type_name(node_name(analysis, candidate.part.heaviest)));
-  }
+      fmt::format("{} holds {}", root_text(path), holding_text(analysis, row.retained_bytes, row.retained_objects)) +
+      part_text(analysis, candidate);
   if (path.steps.size() > 1) row.type = path.steps.back().type;
   row.path = std::move(path.steps);
   return row;
@@ -158,15 +168,15 @@ SuspectRow describe_shared(const Analysis& analysis, const Candidate& candidate)
   row.retained_objects = candidate.objects;
   std::string names;
   for (size_t i = 0; i < std::min<size_t>(holders.size(), 3); ++i) {
-    RootPath path = describe_path(analysis, holders[i]);
     if (!names.empty()) names += ", ";
-    names += root_text(path);
-    if (i == 0) row.path = std::move(path.steps);
+    names += root_text(describe_path(analysis, holders[i]));
   }
+  row.path = example_path(analysis, candidate).steps;
   row.text =
       fmt::format("an object {} shared by {}{} holders ({}{}) retains {}", readable_type_name(row.type),
                   holders.size() == kMaxHolders ? "at least " : "", holders.size(), names,
-                  holders.size() > 3 ? ", …" : "", holding_text(analysis, row.retained_bytes, row.retained_objects));
+                  holders.size() > 3 ? ", …" : "", holding_text(analysis, row.retained_bytes, row.retained_objects)) +
+      part_text(analysis, candidate);
   return row;
 }
 

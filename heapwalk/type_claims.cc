@@ -13,6 +13,22 @@ constexpr size_t kCheckedWords = 16;  // pointers looked at before a claim is be
 
 }  // namespace
 
+const TypeLayout& ClaimState::make_layout(TypeId type) {
+  const TypeLayout& layout = types->layouts_->of(type);
+  if (index(type) >= layouts.size()) layouts.resize(types->table().size());
+  layouts[index(type)] = &layout;
+  return layout;
+}
+
+const TypeLayout& ClaimState::make_layouts(TypeId type) {
+  const TypeLayout& layout = make_layout(type);
+  for (const PointerSlot& slot : layout.slots) {
+    if (slot.target != kNoType) make_layout(slot.target);
+    if (slot.large != kNoType) make_layout(slot.large);
+  }
+  return layout;
+}
+
 // Reads the pointers of a typed place. They are judged a few dozen later, when their lookups have arrived.
 void PointerJudge::follow(const Source& source, Follower& follower) const {
   const TypeLayout& layout = *source.layout;
@@ -138,14 +154,18 @@ std::optional<Claim> PointerJudge::claim_of(const Candidate& candidate, std::vec
   if (candidate.slot->range != PointerSlot::kNone && !is_plausible(candidate, each, room)) return std::nullopt;
   const bool is_open = layout != nullptr && layout->has_open_end && header == 0;
   const bool one = is_open || room - each < max_slack(room);
-  const bool several = room % each < max_slack(room) || candidate.extent.whole != UINT64_MAX;
-  if (!one && header == 0 && may_be_part && !candidate.slot->is_container) hints->push_back({nearest.id, target, 0});
+  const bool may_be_several =
+      !candidate.slot->is_single || type.kind != TypeKind::record || candidate.slot->range != PointerSlot::kNone;
+  const bool several = (may_be_several && room % each < max_slack(room)) || candidate.extent.whole != UINT64_MAX;
+  const bool snug = one && (is_open || header != 0 || is_snug(room, each));
+  if (!snug && header == 0 && may_be_part && !candidate.slot->is_container) hints->push_back({nearest.id, target, 0});
   Claim claim{.object = nearest.id, .start = nearest.start, .element = target};
   claim.header_bytes = static_cast<uint8_t>(header);
-  const bool is_text = type.kind == TypeKind::base && type.encoding == BaseEncoding::character;
+  const bool is_text = type.kind == TypeKind::base && (type.encoding == BaseEncoding::character || each == 1);
   claim.is_array = header != 0 || is_text || candidate.slot->range != PointerSlot::kNone || (!one && several);
   claim.has_tail = is_open || (!one && !several);
   claim.strength = strength_of(*candidate.slot, type, one || header != 0, several);
+  if (claim.strength == Strength::value && !snug && type.kind == TypeKind::record) claim.strength = Strength::loose;
   if (claim.strength == Strength::weak && candidate.extent.room != UINT64_MAX) claim.strength = Strength::array;
   if (claim.strength == Strength::container) {
     claim.evidence = TypeEvidence::container;
@@ -168,8 +188,14 @@ Strength PointerJudge::strength_of(const PointerSlot& slot, const Type& type, bo
 }
 
 void PointerJudge::judge(const Candidate& candidate, Found& found) const {
-  const std::optional<Claim> claim = claim_of(candidate, &found.hints);
+  std::optional<Claim> claim = claim_of(candidate, &found.hints);
   if (!claim || claim->strength > state_.known_strength(claim->object)) return;
+  if (claim->strength == Strength::array && !goes_on(*claim)) {
+    claim->is_array = false;
+    claim->has_tail = true;
+    claim->strength = Strength::prefix;
+    if (claim->strength >= state_.known_strength(claim->object)) return;
+  }
   const bool must_look =
       claim->strength > Strength::container && claim->strength < state_.known_strength(claim->object);
   const ObjectId id{claim->object};
@@ -190,6 +216,24 @@ bool PointerJudge::is_cookie(Address start, uint64_t header, uint64_t size_bytes
   if (!count || *count == 0 || *count > kMaxElements || each > kMaxElements) return false;
   const uint64_t wanted = *count * each + header;
   return wanted <= size_bytes && size_bytes - wanted < max_slack(size_bytes);
+}
+
+// Whether a second element follows the first. What a pointer leads to may as well be the header of something larger that
+// happens to be a multiple of its size: then the words that would be its pointers are anything.
+bool PointerJudge::goes_on(const Claim& claim) const {
+  const TypeLayout* layout = state_.find_layout(claim.element);
+  if (layout == nullptr || layout->size_bytes == 0) return true;
+  const uint64_t base = claim.header_bytes + layout->size_bytes;
+  const Bytes element = dump_.memory.read_exactly(claim.start + base, layout->size_bytes);
+  if (element.empty()) return false;
+  if (layout->is_polymorphic && !has_vtable(claim.start + base)) return false;
+  return std::ranges::all_of(layout->slots, [&](const PointerSlot& slot) {
+    if (slot.is_weak || slot.offset_bytes + uint64_t{8} > element.size()) return true;
+    if (slot.guard != PointerSlot::kNone && !is_there(layout->guards[slot.guard], element.data(), element.size()))
+      return true;
+    const Address word{load<uint64_t>(element.data() + slot.offset_bytes)};
+    return is_null(slot, word.value) || dump_.memory.find(word) != nullptr;
+  });
 }
 
 // Most of its first pointers are null or lead to mapped memory.
@@ -258,9 +302,11 @@ bool PointerJudge::is_null(const PointerSlot& slot, uint64_t word) {
   return word == 0 || (slot.is_container && (word <= 16 || word == UINT64_MAX));
 }
 
-// Printable ASCII up to a NUL. (The bytes of most addresses look like text in other encodings.)
+// Printable ASCII up to a NUL. (The bytes of most addresses look like text in other encodings, those of one in fifty in
+// ASCII: No text begins like an address of this heap.)
 bool PointerJudge::is_text(Address start, uint64_t size_bytes) const {
   Bytes bytes = dump_.memory.read(start, std::min<uint64_t>(size_bytes, 256));
+  if (bytes.size() >= 8 && objects_.span().contains(Address{load<uint64_t>(bytes.data())})) return false;
   for (size_t i = 0; i < bytes.size(); ++i) {
     const auto c = static_cast<uint8_t>(bytes[i]);
     if (c == 0) return i > 0;

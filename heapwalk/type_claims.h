@@ -16,14 +16,32 @@
 
 namespace heapwalk {
 
-// Of a claim, best first. Arrays of pointerful records and plain numbers are what wrong pointers look like most.
-enum class Strength : uint8_t { runtime, container, value, embedding, array, numbers, field, weak, prefix, none };
+// Of a claim, best first. `loose`: a value that leaves more room than malloc rounds up to, so that it may as well be the
+// beginning of something larger. Arrays of pointerful records and plain numbers are what wrong pointers look like most.
+enum class Strength : uint8_t {
+  runtime,
+  container,
+  value,
+  embedding,
+  loose,
+  array,
+  numbers,
+  field,
+  weak,
+  prefix,
+  none
+};
 
 // malloc rounds up to 16 bytes and does not split off a remainder below 32; large blocks are whole pages.
 constexpr uint64_t kMaxSlackBytes = 32;
 constexpr uint64_t kLargeBlock = 64 << 10;
 constexpr uint64_t max_slack(uint64_t size_bytes) {
   return size_bytes < kLargeBlock ? kMaxSlackBytes : kMaxSlackBytes + 4096;
+}
+
+// Whether a request for `each` bytes gets a block of that size, unless malloc found none to split.
+constexpr bool is_snug(uint64_t size_bytes, uint64_t each) {
+  return size_bytes <= 24 || size_bytes - each < (size_bytes < kLargeBlock ? 16 : 16 + 4096);
 }
 
 struct Claim {
@@ -99,6 +117,9 @@ struct ClaimState {
   const TypeLayout* find_layout(TypeId type) const {
     return index(type) < layouts.size() ? layouts[index(type)] : nullptr;
   }
+  const TypeLayout& make_layout(TypeId type);
+  // With those of what its pointers lead to: workers look at them, and must not make any.
+  const TypeLayout& make_layouts(TypeId type);
 };
 
 class PointerJudge {
@@ -114,9 +135,10 @@ class PointerJudge {
   static Extent read_extent(const ElementRange& range, Address first, uint64_t each, const std::byte* data,
                             uint64_t size_bytes);
   static bool has_capacity(const TypeLayout& layout, const PointerSlot& slot);
+  static bool is_there(const Guard& guard, const std::byte* data, uint64_t size_bytes);
+  static bool is_null(const PointerSlot& slot, uint64_t word);
 
  private:
-  static bool is_there(const Guard& guard, const std::byte* data, uint64_t size_bytes);
   static void add_trait_object(const ElementRange& range, Address value, const PointerSlot& slot, const std::byte* data,
                                uint64_t size_bytes, Found& found);
   bool move_to_first(Candidate& candidate) const;
@@ -125,10 +147,10 @@ class PointerJudge {
   static Strength strength_of(const PointerSlot& slot, const Type& type, bool one, bool several);
   void judge(const Candidate& candidate, Found& found) const;
   bool has_vtable(Address object) const;
+  bool goes_on(const Claim& claim) const;
   bool is_cookie(Address start, uint64_t header, uint64_t size_bytes, uint64_t each) const;
   bool agrees(const ElementRange& range, const PointerSlot& slot, Address first, Bytes container) const;
   bool may_lead_to(Address address, const PointerSlot& slot) const;
-  static bool is_null(const PointerSlot& slot, uint64_t word);
   bool is_text(Address start, uint64_t size_bytes) const;
 
   const CoreDump& dump_;

@@ -1,6 +1,7 @@
 #include "heapwalk/type_guesses.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace heapwalk {
 namespace {
@@ -46,17 +47,16 @@ Embeddings::Embeddings(const TypeTable& types, std::vector<TypeId> parts) : type
   }
 }
 
-TypeId Embeddings::around(TypeId part, uint64_t offset_bytes, uint64_t size_bytes, uint64_t slack_bytes) const {
+std::vector<TypeId> Embeddings::around(TypeId part, uint64_t offset_bytes, uint64_t size_bytes,
+                                       uint64_t slack_bytes) const {
+  std::vector<TypeId> fitting;
   auto at = records_.find({part, offset_bytes});
-  if (at == records_.end()) return kNoType;
-  TypeId only = kNoType;
-  for (TypeId record : at->second) {
+  if (at == records_.end()) return fitting;
+  std::ranges::copy_if(at->second, std::back_inserter(fitting), [&](TypeId record) {
     const uint64_t record_bytes = types_->size_bytes(record);
-    if (record_bytes > size_bytes || size_bytes - record_bytes >= slack_bytes) continue;
-    if (only != kNoType) return kNoType;
-    only = record;
-  }
-  return only;
+    return record_bytes <= size_bytes && size_bytes - record_bytes < slack_bytes;
+  });
+  return fitting;
 }
 
 }  // namespace heapwalk

@@ -45,8 +45,8 @@ class Embeddings {
   // `parts`: the records that will be asked for. One pass over all types.
   Embeddings(const TypeTable& types, std::vector<TypeId> parts);
 
-  // The only record with `part` at `offset_bytes` that leaves less than `slack_bytes` of `size_bytes`; kNoType: none or several.
-  TypeId around(TypeId part, uint64_t offset_bytes, uint64_t size_bytes, uint64_t slack_bytes) const;
+  // The records with `part` at `offset_bytes` that leave less than `slack_bytes` of `size_bytes`.
+  std::vector<TypeId> around(TypeId part, uint64_t offset_bytes, uint64_t size_bytes, uint64_t slack_bytes) const;
 
  private:
   const TypeTable* types_;

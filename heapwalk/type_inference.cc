@@ -11,8 +11,11 @@
 #include <utility>
 
 #include "dump/base/parallel.h"
+#include "heapwalk/descriptor_pointers.h"
+#include "heapwalk/field_company.h"
 #include "heapwalk/large_pages.h"
 #include "heapwalk/trait_objects.h"
+#include "heapwalk/type_agreement.h"
 #include "heapwalk/type_claims.h"
 #include "heapwalk/type_guesses.h"
 #include "heapwalk/vtables.h"
@@ -24,6 +27,7 @@ namespace {
 constexpr size_t kMaxKinds = UINT16_MAX;
 constexpr size_t kMaxHints = size_t{1} << 22;
 constexpr int kGuessRounds = 64;
+constexpr size_t kMaxCandidates = 64;       // records around one embedded record
 constexpr size_t kBatch = size_t{1} << 16;  // objects taken from the queue at once
 constexpr size_t kPiece = size_t{1} << 10;  // of a batch, per worker
 constexpr size_t kFetchAhead = 16;          // objects whose bytes are on their way
@@ -34,7 +38,12 @@ class TypeInference {
  public:
   TypeInference(const CoreDump& dump, const ObjectIndex& objects, const RootSet& roots, TypeTable types, size_t threads,
                 Diagnostics& diagnostics)
-      : dump_(dump), objects_(objects), roots_(roots), threads_(threads), diagnostics_(diagnostics) {
+      : dump_(dump),
+        objects_(objects),
+        roots_(roots),
+        threads_(threads),
+        diagnostics_(diagnostics),
+        agreement_(dump, objects, state_, roots.variables) {
     result_ = std::make_unique<ObjectTypes>();
     result_->table_ = std::move(types);
     result_->containers_ = std::make_unique<Containers>(result_->table_);
@@ -47,7 +56,9 @@ class TypeInference {
   std::unique_ptr<const ObjectTypes> run() {
     assign_large(result_->kind_of_, objects_.size(), uint16_t{0});
     claim_by_vtables();
-    claim_by_roots();
+    claim_by_roots(false);
+    follow_claims();
+    claim_by_roots(true);
     follow_claims();
     int rounds = 0;
     for (; rounds < kGuessRounds && guess(); ++rounds) follow_claims();
@@ -112,13 +123,17 @@ class TypeInference {
     }
   }
 
-  void claim_by_roots() {
+  // Locals come after all that others say: without optimisation they have a place before they have a value.
+  void claim_by_roots(bool locals) {
     Follower follower;
     for (const Root& root : roots_.roots) {
-      if (root.type == kNoType || root.location.empty()) continue;
-      const TypeLayout& layout = known_layout(root.type);
-      const uint64_t size_bytes = std::min(layout.size_bytes, root.location.size_bytes());
-      Bytes bytes = dump_.memory.read_exactly(root.location.begin, size_bytes);
+      const bool is_local = root.kind == RootKind::stack || root.kind == RootKind::register_;
+      if (root.type == kNoType || is_local != locals) continue;
+      const TypeLayout& layout = state_.make_layouts(root.type);
+      const bool is_value = root.location.empty();
+      const uint64_t size_bytes = std::min(layout.size_bytes, is_value ? 8 : root.location.size_bytes());
+      const Bytes bytes = is_value ? std::as_bytes(std::span(&root.value, 1)).first(size_bytes)
+                                   : dump_.memory.read_exactly(root.location.begin, size_bytes);
       if (bytes.empty()) continue;
       judge_->follow({&layout, bytes.data(), size_bytes, false}, follower);
     }
@@ -189,7 +204,7 @@ class TypeInference {
     for (const TraitObject& object : trait_objects) {
       const TypeId type = trait_objects_->type_of(object.vtable, object.slot->target);
       if (type == kNoType) continue;
-      known_layout(type);
+      state_.make_layouts(type);
       PointerSlot slot = *object.slot;
       slot.target = type;
       slot.range = PointerSlot::kNone;
@@ -244,6 +259,7 @@ class TypeInference {
     guess_by_embedding(claims);
     guess_by_company(claims);
     apply(claims);
+    if (queue_.empty()) apply(DescriptorPointers(dump_, objects_, state_, agreement_).claims(threads_));
     return !queue_.empty();
   }
 
@@ -260,17 +276,35 @@ class TypeInference {
 
   // False when the index does not cover the hint.
   bool claim_by_embedding(const Hint& hint, std::vector<Claim>& claims) {
-    if (state_.known_strength(hint.object) <= Strength::embedding) return true;
+    const Strength known = state_.known_strength(hint.object);
+    if (known <= Strength::embedding) return true;
     if (!parts_.contains(hint.part)) return false;
     const ObjectId id{hint.object};
     const uint64_t size_bytes = objects_.size_bytes(id);
-    const TypeId record = embeddings_->around(hint.part, hint.offset_bytes, size_bytes, max_slack(size_bytes));
+    std::vector<TypeId> records = embeddings_->around(hint.part, hint.offset_bytes, size_bytes, max_slack(size_bytes));
+    if (known == Strength::loose) {
+      std::erase_if(records, [&](TypeId record) { return !is_snug(size_bytes, types().size_bytes(record)); });
+    }
+    const TypeId record = choose(records, objects_.address(id), known == Strength::loose);
     if (record == kNoType) return true;
-    known_layout(record);
     const Claim claim{
         .object = hint.object, .start = objects_.address(id), .element = record, .strength = Strength::embedding};
     if (judge_->looks_like(claim, objects_.address(id), size_bytes)) claims.push_back(claim);
     return true;
+  }
+
+  // The only candidate; of several the only one that the pointers of the allocation confirm.
+  TypeId choose(const std::vector<TypeId>& candidates, Address start, bool must_agree) {
+    TypeId only = kNoType;
+    if (candidates.size() > kMaxCandidates) return kNoType;
+    for (TypeId candidate : candidates) {
+      const Agreement agreement = agreement_.of(state_.make_layouts(candidate), start);
+      if (agreement.contradicted && (must_agree || candidates.size() > 1)) continue;
+      if (agreement.confirmed() == 0 && candidates.size() > 1) continue;
+      if (only != kNoType) return kNoType;
+      only = candidate;
+    }
+    return only;
   }
 
   template <class T>
@@ -284,108 +318,28 @@ class TypeInference {
 
   // What `void*` fields lead to, and which members of unions are in use.
   void guess_by_company(std::vector<Claim>& claims) {
-    votes_ = FieldVotes();
-    open_.clear();
+    FieldCompany company(objects_, state_, *judge_);
     std::ranges::sort(guessable_);  // an object that was claimed twice stands there twice, and votes once
     guessable_.erase(std::ranges::unique(guessable_).begin(), guessable_.end());
     for (const Root& root : roots_.roots) {
       const TypeLayout* layout = result_->layout_of(root.type);
-      if (layout == nullptr || !is_guessable(*layout)) continue;
+      if (layout == nullptr || !FieldCompany::is_guessable(*layout)) continue;
       const uint64_t size_bytes = std::min(layout->size_bytes, root.location.size_bytes());
-      ask_company(root.type, *layout, dump_.memory.read_exactly(root.location.begin, size_bytes), claims);
+      company.ask(root.type, *layout, dump_.memory.read_exactly(root.location.begin, size_bytes), claims);
     }
     for (uint32_t object : guessable_) {
       const ObjectId id{object};
       const ObjectShape shape = result_->shape_of(id);
-      if (shape.layout == nullptr || !is_guessable(*shape.layout)) continue;
+      if (shape.layout == nullptr || !FieldCompany::is_guessable(*shape.layout)) continue;
       const Bytes bytes = dump_.memory.read_exactly(objects_.address(id), in_use(id));
       const uint64_t each = shape.layout->size_bytes;
       for (uint64_t at = shape.header_bytes; at + each <= bytes.size(); at += each) {
-        ask_company(shape.element, *shape.layout, bytes.subspan(at, each), claims);
+        company.ask(shape.element, *shape.layout, bytes.subspan(at, each), claims);
         if (!shape.is_array) break;
       }
     }
-    for (const Open& open : open_) {
-      const FieldVotes::Target target = votes_.winner(open.field);
-      Claim claim{.object = open.object, .start = objects_.address(ObjectId{open.object}), .element = target.element};
-      claim.is_array = target.is_array;
-      claim.strength = Strength::field;
-      claim.evidence = TypeEvidence::field;
-      if (fits(claim)) claims.push_back(claim);
-    }
-  }
-
-  bool fits(const Claim& claim) {
-    const ObjectId id{claim.object};
-    const uint64_t size_bytes = objects_.size_bytes(id);
-    const uint64_t each = types().size_bytes(claim.element);
-    if (each == 0 || each > size_bytes) return false;
-    if ((claim.is_array ? size_bytes % each : size_bytes - each) >= max_slack(size_bytes)) return false;
-    known_layout(claim.element);
-    return judge_->looks_like(claim, objects_.address(id), size_bytes);
-  }
-
-  static bool is_guessable(const TypeLayout& layout) {
-    return std::ranges::any_of(layout.slots,
-                               [](const PointerSlot& slot) { return slot.target == kNoType || slot.is_weak; });
-  }
-
-  // Votes for what is known or has one reading only; remembers what has none or several.
-  void ask_company(TypeId owner, const TypeLayout& layout, Bytes bytes, std::vector<Claim>& claims) {
-    for (size_t first = 0; first < layout.slots.size();) {
-      size_t last = first + 1;  // the readings of one word stand together
-      const PointerSlot& slot = layout.slots[first];
-      while (last < layout.slots.size() && layout.slots[last].offset_bytes == slot.offset_bytes) ++last;
-      const std::span<const PointerSlot> readings = std::span(layout.slots).subspan(first, last - first);
-      first = last;
-      if ((slot.target != kNoType && !slot.is_weak) || slot.offset_bytes + uint64_t{8} > bytes.size()) continue;
-      const Address value{load<uint64_t>(bytes.data() + slot.offset_bytes)};
-      const auto id = objects_.span().contains(value) ? objects_.find_used(value) : std::nullopt;
-      if (!id || objects_.address(*id) != value) continue;
-      const FieldVotes::Field field{owner, slot.offset_bytes, tag_value(layout, slot, bytes)};
-      const ObjectShape shape = result_->shape_of(*id);
-      if (shape.element != kNoType && (!shape.has_tail || shape.layout->has_open_end)) {
-        votes_.add(field, {shape.element, shape.is_array});
-      } else if (state_.known_strength(index(*id)) > Strength::weak) {
-        if (!choose_reading(layout, bytes, readings, field, value, claims)) keep(open_, Open{index(*id), field});
-      }
-    }
-  }
-
-  static uint32_t tag_value(const TypeLayout& layout, const PointerSlot& slot, Bytes bytes) {
-    if (slot.tag == PointerSlot::kNone) return 0;
-    const UnionTag& tag = layout.tags[slot.tag];
-    uint64_t value = 0;
-    if (tag.offset_bytes + uint64_t{tag.size_bytes} <= bytes.size()) {
-      std::memcpy(&value, bytes.data() + tag.offset_bytes, tag.size_bytes);
-    }
-    return static_cast<uint32_t>(value ^ value >> 32);
-  }
-
-  // Claims the only plausible reading of a union's pointer; false when there are several, or none.
-  bool choose_reading(const TypeLayout& layout, Bytes bytes, std::span<const PointerSlot> readings,
-                      FieldVotes::Field field, Address value, std::vector<Claim>& claims) {
-    std::optional<Claim> only;
-    for (const PointerSlot& slot : readings) {
-      if (slot.target == kNoType || !slot.is_weak) continue;
-      make_layout(slot.target);
-      if (slot.large != kNoType) make_layout(slot.large);
-      Candidate candidate{value, &slot, {}, objects_.place(value)};
-      if (judge_->has_capacity(layout, slot)) {
-        const uint64_t each = types().size_bytes(slot.target);
-        candidate.extent = judge_->read_extent(layout.ranges[slot.range], value, each, bytes.data(), bytes.size());
-      }
-      const std::optional<Claim> claim = judge_->claim_of(candidate, nullptr);
-      if (!claim || claim->strength == Strength::none) continue;
-      const ObjectId id{claim->object};
-      if (!judge_->looks_like(*claim, claim->start, objects_.size_bytes(id))) continue;
-      if (only && only->element != claim->element) return false;
-      only = claim;
-    }
-    if (!only) return false;
-    votes_.add(field, {only->element, only->is_array});
-    claims.push_back(*only);
-    return true;
+    company.answer(claims);
+    dropped_hints_ += company.dropped();
   }
 
   void set_kind(uint32_t object, Address start, uint16_t kind) {
@@ -393,24 +347,9 @@ class TypeInference {
     const TypeLayout* layout = result_->kinds_[kind].shape.layout;
     if (layout == nullptr || layout->slots.empty()) return;
     queue_.push_back({object, start});
-    if (is_guessable(*layout)) guessable_.push_back(object);
+    if (FieldCompany::is_guessable(*layout)) guessable_.push_back(object);
   }
 
-  // The layout, with those of what its pointers lead to: workers look at them, and must not make any.
-  const TypeLayout& known_layout(TypeId type) {
-    const TypeLayout& layout = make_layout(type);
-    for (const PointerSlot& slot : layout.slots) {
-      if (slot.target != kNoType) make_layout(slot.target);
-      if (slot.large != kNoType) make_layout(slot.large);
-    }
-    return layout;
-  }
-  const TypeLayout& make_layout(TypeId type) {
-    const TypeLayout& layout = result_->layouts_->of(type);
-    if (index(type) >= state_.layouts.size()) state_.layouts.resize(types().size());
-    state_.layouts[index(type)] = &layout;
-    return layout;
-  }
   static uint64_t key_of(const ObjectShape& shape, TypeEvidence evidence, Strength strength) {
     return uint64_t{index(shape.element)} << 32 | uint64_t{shape.header_bytes} << 8 | uint64_t{shape.is_array} << 4 |
            uint64_t{shape.has_tail} << 3 | static_cast<uint64_t>(evidence) | static_cast<uint64_t>(strength) << 16;
@@ -434,7 +373,7 @@ class TypeInference {
     if (is_first) result_->names_.push_back(name);
     const auto kind = static_cast<uint16_t>(result_->kinds_.size());
     if (shape.element != kNoType) {
-      shape.layout = &known_layout(shape.element);
+      shape.layout = &state_.make_layouts(shape.element);
       kind_numbers_.emplace(key_of(shape, evidence, strength), kind);
     }
     result_->kinds_.push_back({type->second, evidence, shape});
@@ -466,13 +405,8 @@ class TypeInference {
   std::unique_ptr<ObjectTypes> result_;
   ClaimState state_;
   std::unique_ptr<PointerJudge> judge_;
-  struct Open {  // what a field leads to that no pointer tells
-    uint32_t object;
-    FieldVotes::Field field;
-  };
+  TypeAgreement agreement_;
   std::vector<uint32_t> guessable_;  // objects with fields of that sort
-  std::vector<Open> open_;
-  FieldVotes votes_;
   std::vector<Hint> hints_;
   std::set<TypeId> parts_;  // records that embeddings_ knows the places of
   std::unique_ptr<Embeddings> embeddings_;

@@ -104,6 +104,7 @@ class Flattener {
     slot.offset_bytes = static_cast<uint32_t>(place.offset);
     slot.target = type.target;
     slot.is_weak = place.weak;
+    slot.is_single = type.form != PointerForm::star;
     slot.guard = place.guard;
     if (place.weak) slot.tag = place.tag;
     if (place.rule != nullptr) {
@@ -162,18 +163,11 @@ class Flattener {
     if (is_container) find_element_range(place, *inner.rule, first_slot);
   }
 
-  // C99's `item items[]`; items[0] and items[1] before it.
+  // C99's `item items[]`; items[0] and items[1] before it. Rust's ArcInner<[T]>.
   bool has_open_end(TypeId id) const {
     if (id == kNoType || types_[id].kind != TypeKind::record || types_.fields(id).empty()) return false;
     const Field& last = types_.fields(id).back();
     if (last.type == kNoType) return false;
-    // Rust's RcInner<[T]> and ArcInner<str>: nothing but two counts, one of which stands last.
-    const std::string_view name = types_[id].name;
-    const std::string_view of = template_name(name);
-    if (of == "alloc::rc::RcInner" || of == "alloc::sync::ArcInner") {
-      const std::string_view argument = name.substr(of.size());
-      return types_[id].size_bytes == 16 && (argument == "<str>" || argument.starts_with("<["));
-    }
     return types_[last.type].kind == TypeKind::array && types_[last.type].count <= 1;
   }
 

@@ -26,6 +26,7 @@ struct PointerSlot {
   TypeId target = kNoType;
   bool is_container = false;  // the container's own pointer
   bool is_weak = false;       // one reading of a union among several
+  bool is_single = false;     // never to an array of records, unless a range says so
   TypeId large = kNoType;     // unless the allocation is as large as this
   uint16_t range = kNone;     // it points to elements: which of the layout's ranges says how many
   uint16_t guard = kNone;     // it is there only if this one of the layout's guards says so

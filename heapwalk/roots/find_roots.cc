@@ -1,14 +1,21 @@
 #include "heapwalk/roots/find_roots.h"
 
+#include "heapwalk/roots/frame_roots.h"
+
 namespace heapwalk {
 
 RootSet find_roots(const RootInputs& inputs, Diagnostics& diagnostics) {
   RootSet set;
   TypeTableBuilder unwanted;
+  Result<Unwinder> unwinder = Unwinder::create(*inputs.dump);
+  if (!unwinder) diagnostics.add("no_unwinding", unwinder.error().message + "; stacks are roots without frame names");
+  std::map<const Module*, std::vector<uint64_t>> pcs;
+  if (unwinder && inputs.types != nullptr) pcs = pcs_of_frames(*inputs.dump, *unwinder);
   ModuleVariables variables(inputs.core, inputs.threads, inputs.types != nullptr ? *inputs.types : unwanted,
-                            diagnostics);
+                            diagnostics, std::move(pcs));
   add_module_roots(inputs, variables, set);
-  add_thread_roots(inputs, variables, set, diagnostics);
+  add_thread_roots(inputs, variables, unwinder ? &*unwinder : nullptr, set, diagnostics);
+  set.variables = variables.typed();
   // What no module, stack, TLS block or heap claims is unknown: this part comes last.
   add_mapping_roots(inputs, set);
   return set;

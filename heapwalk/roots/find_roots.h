@@ -2,6 +2,7 @@
 //
 //     module_roots    writable data of every module: .data, .bss, RELRO; by variable, symbol, or section and offset
 //     thread_roots    TLS blocks and the thread control block, registers, the stack from the stack pointer up, by frame
+//     frame_roots     the locals and parameters among them
 //     mapping_roots   unknown writable mappings: a custom arena may hold the pointers
 //
 // Only places that hold at least one word that points into a used allocation become roots: a process has hundreds of
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "dump/core_dump.h"
+#include "dwarf/unwinder.h"
 #include "heapwalk/object_index.h"
 #include "heapwalk/reference_scan.h"
 #include "heapwalk/root_set.h"
@@ -33,7 +35,8 @@ RootSet find_roots(const RootInputs& inputs, Diagnostics& diagnostics);
 
 // The three parts; each appends to `set`.
 void add_module_roots(const RootInputs& inputs, ModuleVariables& variables, RootSet& set);
-void add_thread_roots(const RootInputs& inputs, ModuleVariables& variables, RootSet& set, Diagnostics& diagnostics);
+void add_thread_roots(const RootInputs& inputs, ModuleVariables& variables, Unwinder* unwinder, RootSet& set,
+                      Diagnostics& diagnostics);  // without unwinder: stacks without frames
 void add_mapping_roots(const RootInputs& inputs, RootSet& set);
 
 }  // namespace heapwalk

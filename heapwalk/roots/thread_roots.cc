@@ -8,13 +8,16 @@
 // it every dynamically allocated TLS block), the thread-specific data of pthread_setspecific, and the thread's argument and
 // result; it is scanned as a whole. Its size is in libthread_db's descriptor `_thread_db_sizeof_pthread`.
 //
-// The stack is live from the stack pointer (less the red zone) upwards. Each frame that holds heap references becomes
-// one root that spans the frame, owned by the thread's frame: which of its words are variables, debug info tells later.
+// The stack is live from the stack pointer (less the red zone) upwards. What the debug info calls a local or parameter is a
+// root of its own (frame_roots.h). What is left of a frame that holds heap references becomes one root per stretch.
 #include <algorithm>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "dwarf/unwinder.h"
 #include "heapwalk/roots/find_roots.h"
+#include "heapwalk/roots/frame_roots.h"
 #include "heapwalk/roots/word_scan.h"
 
 namespace heapwalk {
@@ -39,10 +42,16 @@ std::string thread_name(const Thread& thread) {
   return fmt::format("thread {} \"{}\"", thread.tid, thread.name);
 }
 
+// As people call it: by its own name if it has one.
+std::string thread_label(const Thread& thread) {
+  return thread.name.empty() ? fmt::format("thread {}", thread.tid) : fmt::format("thread \"{}\"", thread.name);
+}
+
 class ThreadRoots {
  public:
-  ThreadRoots(const RootInputs& inputs, ModuleVariables& variables, RootSet& set, const Thread& thread)
-      : inputs_(inputs), variables_(variables), set_(set), thread_(thread) {}
+  ThreadRoots(const RootInputs& inputs, ModuleVariables& variables, RootSet& set, const Thread& thread,
+              std::vector<Frame> frames)
+      : inputs_(inputs), variables_(variables), set_(set), thread_(thread), frames_(std::move(frames)) {}
 
   // Everything of the thread outside its stack: [lowest TLS block, end of the control block).
   void add_tls(uint64_t control_block_bytes) {
@@ -57,10 +66,11 @@ class ThreadRoots {
     tls_ranges_.push_back(block);
   }
 
+  // Registers that no variable of a frame is in.
   void add_registers() {
     for (const auto* registers : {&thread_.registers, &thread_.vector_registers})
       for (const Register& r : *registers)
-        if (inputs_.objects->find_used(Address{r.value}))
+        if (inputs_.objects->find_used(Address{r.value}) && !is_named(r))
           set_.roots.push_back({.kind = RootKind::register_,
                                 .owner = owner(),
                                 .name = std::string(r.name),
@@ -70,12 +80,38 @@ class ThreadRoots {
                                 .value = r.value});
   }
 
-  void add_stack(const std::vector<Frame>& frames) {
-    for (AddressRange part : subtract(thread_.stack, merged(tls_ranges_))) {
-      uint32_t last_frame = kNoOwner;
+  // The locals and parameters of the frames, in memory and in registers.
+  void add_variables() {
+    if (frames_.empty() || thread_.stack.empty()) return;
+    for (FramePlace& place : find_frame_places(inputs_, variables_, thread_, frames_)) {
+      const std::string function = function_name(place.frame);
+      const bool in_memory = !place.memory.empty();
+      if (in_memory) {
+        variable_ranges_.push_back(place.memory);
+      } else if (place.number && frames_[place.frame].registers.places[*place.number] == FrameRegisters::kInProcessor) {
+        named_registers_.insert(*place.number);
+      }
+      set_.roots.push_back(
+          {.kind = in_memory ? RootKind::stack : RootKind::register_,
+           .owner = frame_owner(place.frame),
+           .name = fmt::format("{} frame #{} {} {}", thread_label(thread_), place.frame, function, place.name),
+           .stable_name = function + " " + place.name,
+           .source = std::move(place.source),
+           .type = place.type,
+           .location = place.memory,
+           .value = place.value});
+    }
+  }
+
+  void add_stack() {
+    std::vector<AddressRange> taken = tls_ranges_;
+    taken.insert(taken.end(), variable_ranges_.begin(), variable_ranges_.end());
+    const size_t ordered = ordered_frames(frames_);
+    for (AddressRange part : subtract(thread_.stack, merged(std::move(taken)))) {
+      size_t last_frame = SIZE_MAX;
       for_each_heap_word(inputs_, part, [&](Address word) {
-        uint32_t frame = frame_at(frames, word);
-        if (frame != last_frame) add_frame(frames, frame, part, word);
+        const size_t frame = frame_at(std::span(frames_).first(ordered), word);
+        if (frame != last_frame) add_frame(frame, ordered, part, word);
         last_frame = frame;
       });
     }
@@ -144,34 +180,54 @@ class ThreadRoots {
     });
   }
 
-  // The frame whose part of the stack holds the address: frames ascend from the innermost one.
-  static uint32_t frame_at(const std::vector<Frame>& frames, Address address) {
-    auto next = std::ranges::upper_bound(frames, address, {}, &Frame::cfa_or_sp);
-    if (frames.empty()) return 0;
-    if (next == frames.begin()) return 0;  // the red zone below the innermost frame
-    return static_cast<uint32_t>(next - frames.begin() - 1);
+  bool is_named(const Register& r) const {
+    const auto number = dwarf_register(inputs_.dump->process.architecture, r.name);
+    return number && named_registers_.contains(*number);
   }
 
-  void add_frame(const std::vector<Frame>& frames, uint32_t frame, AddressRange stack, Address word) {
-    AddressRange range = stack;
-    std::string function = "stack";
-    std::string name = "stack";
-    if (frame < frames.size()) {
-      if (frame > 0) range.begin = std::max(range.begin, frames[frame].cfa_or_sp);
-      if (frame + 1 < frames.size()) range.end = std::min(range.end, frames[frame + 1].cfa_or_sp);
-      function = frames[frame].function.empty() ? "unknown function" : frames[frame].function;
-      name = fmt::format("#{} {}", frame, function);
+  std::string function_name(size_t frame) const {
+    return frames_[frame].function.empty() ? "unknown function" : frames_[frame].function;
+  }
+  uint32_t frame_owner(size_t frame) {
+    auto [at, is_new] = frame_owners_.try_emplace(frame);
+    if (is_new) {
+      const uint32_t thread = owner();
+      at->second = static_cast<uint32_t>(set_.owners.size());
+      const std::string name = frame < frames_.size() ? fmt::format("#{} {}", frame, function_name(frame)) : "stack";
+      set_.owners.push_back({OwnerKind::frame, thread, name});
     }
-    range = {std::max(range.begin, std::min(range.end, stack.begin)), std::max(range.end, word + 8)};
-    const uint32_t thread = owner();
-    const auto frame_owner = static_cast<uint32_t>(set_.owners.size());
-    set_.owners.push_back({OwnerKind::frame, thread, name});
+    return at->second;
+  }
+
+  // The frame whose part of the stack holds the address: frames ascend from the innermost one.
+  static size_t frame_at(std::span<const Frame> frames, Address address) {
+    auto next = std::ranges::upper_bound(frames, address, {}, &Frame::cfa_or_sp);
+    if (next == frames.begin()) return 0;  // no frames, or the red zone below the innermost one
+    return static_cast<size_t>(next - frames.begin() - 1);
+  }
+
+  // What is left of the frame in this part of the stack.
+  void add_frame(size_t frame, size_t ordered, AddressRange part, Address word) {
+    AddressRange range = part;
+    if (frame > 0) range.begin = std::max(range.begin, frames_[frame].cfa_or_sp);
+    if (frame + 1 < ordered) range.end = std::min(range.end, frames_[frame + 1].cfa_or_sp);
+    range.end = std::max(range.end, word + 8);
+    const uint32_t owner = frame_owner(frame);
+    const Address sp = frame < ordered ? frames_[frame].cfa_or_sp : thread_.stack.begin;
     set_.roots.push_back({.kind = RootKind::stack,
-                          .owner = frame_owner,
-                          .name = name,
-                          .stable_name = function,
+                          .owner = owner,
+                          .name = set_.owners[owner].name,
+                          .stable_name = frame < ordered ? function_name(frame) : "stack",
                           .source = {},
-                          .location = range});
+                          .location = range,
+                          .sp_offset_bytes = static_cast<int64_t>(range.begin - sp)});
+  }
+
+  // How many frames ascend in the stack; the unwinder may fail on a smashed stack, and then the list just ends.
+  static size_t ordered_frames(std::span<const Frame> frames) {
+    size_t count = 0;
+    while (count < frames.size() && (count == 0 || frames[count].cfa_or_sp > frames[count - 1].cfa_or_sp)) ++count;
+    return count;
   }
 
   const RootInputs& inputs_;
@@ -179,35 +235,31 @@ class ThreadRoots {
   RootSet& set_;
   const Thread& thread_;
   uint32_t owner_ = kNoOwner;
+  std::vector<Frame> frames_;
   std::vector<AddressRange> tls_ranges_;
+  std::vector<AddressRange> variable_ranges_;
+  std::unordered_map<size_t, uint32_t> frame_owners_;  // by frame
+  std::unordered_set<unsigned> named_registers_;       // by DWARF number
 };
-
-// Frames in ascending stack order; the unwinder may fail on a smashed stack, and then the list just ends.
-std::vector<Frame> ordered_frames(std::vector<Frame> frames) {
-  size_t kept = 0;
-  while (kept < frames.size() && (kept == 0 || frames[kept].cfa_or_sp > frames[kept - 1].cfa_or_sp)) ++kept;
-  frames.resize(kept);
-  return frames;
-}
 
 }  // namespace
 
-void add_thread_roots(const RootInputs& inputs, ModuleVariables& variables, RootSet& set, Diagnostics& diagnostics) {
+void add_thread_roots(const RootInputs& inputs, ModuleVariables& variables, Unwinder* unwinder, RootSet& set,
+                      Diagnostics& diagnostics) {
   const uint64_t control_block = control_block_bytes(*inputs.dump);
-  Result<Unwinder> unwinder = Unwinder::create(*inputs.dump);
-  if (!unwinder) diagnostics.add("no_unwinding", unwinder.error().message + "; stacks are roots without frame names");
   std::vector<AddressRange> stacks;
   std::vector<AddressRange> tls;
   for (const Thread& thread : inputs.dump->threads) {
-    ThreadRoots roots(inputs, variables, set, thread);
+    const bool has_frames = unwinder != nullptr && !thread.stack.empty();
+    ThreadRoots roots(inputs, variables, set, thread, has_frames ? unwinder->unwind(thread) : std::vector<Frame>{});
     roots.add_tls(control_block);
+    roots.add_variables();
     roots.add_registers();
-    if (!thread.stack.empty())
-      roots.add_stack(unwinder ? ordered_frames(unwinder->unwind(thread)) : std::vector<Frame>{});
+    roots.add_stack();
     tls.insert(tls.end(), roots.tls_ranges().begin(), roots.tls_ranges().end());
     stacks.push_back(thread.stack_mapping);
   }
-  if (unwinder && unwinder->broken_stacks() > 0)
+  if (unwinder != nullptr && unwinder->broken_stacks() > 0)
     diagnostics.add("broken_stack",
                     "stacks that could not be unwound to their end; what lies above is named by the last frame",
                     unwinder->broken_stacks());

@@ -1,7 +1,9 @@
 /* typed_heap_c TRUTH_FILE: typed_heap.cc's plain sibling: the heap of a C server, the type of every live block written to
    TRUTH_FILE, then a core.
 
-     server ─┬─ connections[]  array of pointers ─► struct connection ─► void* user: always a struct account
+     server ─┬─ devices[]      array of void*: struct disk and struct tty, of one size, each with a table of its functions first
+             ├─ queue          struct task, the head of struct mail and struct audit, of one size, which refer to different things
+             ├─ connections[]  array of pointers ─► struct connection ─► void* user: always a struct account
              ├─ table          hash table: struct bucket[] ─► struct entry chain ─► void* value: always a struct item
              ├─ timers         struct timer, linked through a struct list_head in its middle
              ├─ config         struct json: a tag, and a union of text, array of pointers and members
@@ -123,7 +125,43 @@ struct trie_node {
 typedef struct {
   int x, y, z, colour;
 } point_t;
+struct disk;
+struct tty;
+struct disk_driver {
+  int (*read)(struct disk*);
+  const char* name;
+};
+struct tty_driver {
+  int (*echo)(struct tty*);
+  const char* name;
+};
+struct disk {
+  const struct disk_driver* driver;
+  uint64_t blocks;
+  char* label;
+};
+struct tty {
+  const struct tty_driver* driver;
+  char* label;
+  uint64_t speed;
+};
+struct task {
+  struct task* next;
+  int state;
+};
+struct mail {
+  struct task task;
+  struct connection* to;
+  uint64_t bytes;
+};
+struct audit {
+  struct task task;
+  struct table* of;
+  uint64_t since;
+};
 struct server {
+  void** devices;
+  struct task* queue;
   struct connection** connections;
   size_t connection_count;
   struct connection* idle;
@@ -257,6 +295,47 @@ static void fill_messages(void) {
   for (int i = 0; i < 100; ++i) server->points[i] = (point_t){i, i, i, 7};
 }
 
+static int read_disk(struct disk* disk) {
+  return (int)disk->blocks;
+}
+static int echo(struct tty* tty) {
+  return (int)tty->speed;
+}
+static const struct disk_driver disk_driver = {read_disk, "disk"};
+static const struct tty_driver tty_driver = {echo, "tty"};
+
+static void fill_devices(size_t count) {
+  server->devices = NEW_ARRAY(void*, "void*", count);
+  for (size_t i = 0; i < count; ++i) {
+    if (i % 3 == 0) {
+      struct disk* disk = NEW(disk);
+      *disk = (struct disk){&disk_driver, i, new_text("disk-")};
+      server->devices[i] = disk;
+    } else {
+      struct tty* tty = NEW(tty);
+      *tty = (struct tty){&tty_driver, new_text("tty-"), 9600};
+      server->devices[i] = tty;
+    }
+  }
+}
+
+static void fill_queue(size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    struct task* task;
+    if (i % 2 == 0) {
+      struct mail* mail = NEW(mail);
+      mail->to = server->connections[i % server->connection_count];
+      task = &mail->task;
+    } else {
+      struct audit* audit = NEW(audit);
+      audit->of = server->table;
+      task = &audit->task;
+    }
+    task->next = server->queue;
+    server->queue = task;
+  }
+}
+
 static void churn(void) {
   void* blocks[500];
   for (size_t i = 0; i < 500; ++i) blocks[i] = i % 2 == 0 ? (void*)new_account(1) : (void*)new_text("gone ");
@@ -281,6 +360,8 @@ int main(int argc, char** argv) {
   server->config = new_json(4);
   server->trie = new_trie(NULL, 5);
   fill_messages();
+  fill_devices(300);
+  fill_queue(300);
   truth_write(argv[1], as_is);
   abort();
 }

@@ -432,7 +432,12 @@ pub enum Shape { Circle(Box<Point>), Square { side: u32, points: Vec<Point> }, N
 pub enum Plain { A, B }
 pub static SHAPES: Mutex<Vec<Shape>> = Mutex::new(Vec::new());
 pub static PLAIN: Mutex<Option<(Plain, Point)>> = Mutex::new(None);
+pub static TAIL: Mutex<Option<std::sync::Arc<[Point]>>> = Mutex::new(None);
+fn item() -> u64 { 7 }
+fn item_of(n: u64) -> u64 { n + 1 }
 fn main() {
+  let items = std::iter::repeat_with(item).take(3).map(item_of).sum::<u64>();
+  assert_eq!(items, 24);
   SHAPES.lock().unwrap().push(Shape::Circle(Box::new(Point { x: 1, y: 2, name: String::from("p") })));
   SHAPES.lock().unwrap().push(Shape::Square { side: 3, points: Vec::new() });
   SHAPES.lock().unwrap().push(Shape::Nothing);
@@ -459,6 +464,7 @@ fn main() {
   EXPECT_EQ(read.table[*shape].kind, TypeKind::union_);
   EXPECT_EQ(read.field_type("program::Shape", "Circle"), "program::Shape::Circle");
   EXPECT_EQ(read.field_type("program::Shape::Square", "points"), vector);
+  EXPECT_EQ(read.field_type("alloc::sync::ArcInner<[program::Point]>", "data"), "program::Point[]");
   size_t found = 0;
   for (const Variable& variable : read.variables.all()) {
     if (variable.name != "program::SHAPES") continue;

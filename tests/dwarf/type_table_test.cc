@@ -17,7 +17,7 @@ TEST(TypeTable, OneCopyOfEach) {
   EXPECT_NE(builder.base("int", 4, BaseEncoding::unsigned_integer), number);
   TypeId pointer = builder.pointer_to(number);
   EXPECT_EQ(builder.pointer_to(number), pointer);
-  EXPECT_NE(builder.pointer_to(number, true), pointer);
+  EXPECT_NE(builder.pointer_to(number, PointerForm::reference), pointer);
   EXPECT_EQ(builder.array_of(number, 3), builder.array_of(number, 3));
   EXPECT_NE(builder.array_of(number, 3), builder.array_of(number, 4));
   EXPECT_EQ(builder.function(), builder.function());
@@ -40,7 +40,7 @@ TEST(TypeTable, SpelledAsAProgrammerWould) {
   const auto spelled = [&](TypeId id) { return builder.table().spelled(id); };
   EXPECT_EQ(spelled(kNoType), "void");
   EXPECT_EQ(spelled(builder.pointer_to(kNoType)), "void*");
-  EXPECT_EQ(spelled(builder.pointer_to(builder.pointer_to(number), true)), "int*&");
+  EXPECT_EQ(spelled(builder.pointer_to(builder.pointer_to(number), PointerForm::reference)), "int*&");
   EXPECT_EQ(spelled(builder.array_of(number, 16)), "int[16]");
   EXPECT_EQ(spelled(builder.array_of(builder.pointer_to(number), 0)), "int*[]");
   EXPECT_EQ(spelled(builder.pointer_to(builder.function())), "function*");

@@ -204,7 +204,9 @@ TEST(TypeLayout, TraitObjectsAndSharedSlices) {
   TypeId shape = t.record("dyn Shape", 0, {});
   TypeId box = t.record("alloc::boxed::Box<dyn Shape, alloc::alloc::Global>", 16,
                         {field("pointer", t.pointer(shape), 0), field("vtable", t.pointer(t.long_), 8)});
-  TypeId text = t.record("alloc::sync::ArcInner<str>", 16, {field("strong", t.long_, 0), field("weak", t.long_, 8)});
+  TypeId text = t.record(
+      "alloc::sync::ArcInner<str>", 16,
+      {field("strong", t.long_, 0), field("weak", t.long_, 8), field("data", t.builder.array_of(t.int_, 0), 16)});
   Containers containers(t.builder.table());
   TypeLayouts layouts(t.builder.table(), containers);
   const TypeLayout& layout = layouts.of(box);
