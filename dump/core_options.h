@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,7 +13,9 @@ struct CoreOptions {
   std::string binary = {};                   // the user's BINARY; empty: found through the core
   std::string sysroot = {};                  // prefix for the paths of the core's file table
   std::vector<std::string> debug_dirs = {};  // searched before /usr/lib/debug
-  bool force = false;                        // accept a BINARY whose build id differs
+  std::string cache_dir = {};                // where types of large modules are kept between runs; empty: nowhere
+  std::optional<uint64_t> cached_debug_bytes = {};  // which modules are large: this much debug info; none: the default
+  bool force = false;                               // accept a BINARY whose build id differs
   size_t threads = 1;
 };
 

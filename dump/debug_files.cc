@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <set>
 
 namespace heapwalk {
 namespace {
@@ -97,7 +98,52 @@ std::shared_ptr<const ElfImage> find_by_debug_link(const ElfImage& image, const 
   return nullptr;
 }
 
+// Debian's links are absolute, into /usr/lib/debug/.dwz; Fedora's are relative to the debug file.
+std::vector<std::string> alternate_paths(const std::string& file_path, const AlternateLink& link,
+                                         const CoreOptions& options) {
+  const fs::path folder = real_path(file_path).parent_path();
+  const fs::path name = link.file_name;
+  const size_t store = link.file_name.rfind(".dwz/");
+  const std::string below_store =
+      store == std::string::npos ? name.filename().string() : link.file_name.substr(store + 5);
+  std::vector<std::string> paths;
+  for (const fs::path directory : options.debug_dirs) {
+    paths.push_back((directory / ".dwz" / below_store).string());
+    paths.push_back((directory / name.filename()).string());
+  }
+  if (name.is_absolute() && !options.sysroot.empty()) paths.push_back(options.sysroot + name.string());
+  paths.push_back((folder / name).string());  // an absolute name stands for itself
+  paths.push_back((folder / name.filename()).string());
+  paths.push_back((folder / ".dwz" / below_store).string());
+  for (const std::string& directory : debug_directories(options)) paths.push_back(directory + "/.dwz/" + below_store);
+  for (std::string& path : build_id_paths(link.id, FileKind::debug, options)) paths.push_back(std::move(path));
+  return paths;
+}
+
 }  // namespace
+
+std::shared_ptr<const ElfImage> find_alternate_file(const ElfImage& image, const CoreOptions& options,
+                                                    Diagnostics& diagnostics) {
+  const auto link = image.alternate_link();
+  if (!link) return nullptr;
+  std::set<std::string> tried;
+  for (const std::string& path : alternate_paths(image.path(), *link, options)) {
+    if (!is_file(path) || !tried.insert(real_path(path).string()).second) continue;
+    auto candidate = ElfImage::open(path);
+    if (!candidate) {
+      diagnostics.add("unusable_debug_file", candidate.error().message);
+    } else if (const std::string found = (*candidate)->alternate_id(); found != link->id) {
+      diagnostics.add("debug_file_mismatch", fmt::format("{}: id {}, {} wants {}", path, found.empty() ? "none" : found,
+                                                         image.path(), link->id));
+    } else {
+      return *candidate;
+    }
+  }
+  diagnostics.add("dwz_debug_info",
+                  fmt::format("{}: part of the debug info is in {}, which is not here: types that need it are unknown",
+                              image.path(), link->file_name));
+  return nullptr;
+}
 
 std::vector<std::string> build_id_paths(std::string_view build_id, FileKind kind, const CoreOptions& options) {
   bool plain_hex = build_id.find_first_not_of("0123456789abcdef") == std::string_view::npos;

@@ -23,6 +23,13 @@ using ElfFile = llvm::object::ELFFile<llvm::object::ELF64LE>;
 constexpr uint64_t kMaxExpandedBytes = uint64_t{16} << 30;
 constexpr uint64_t kMaxExpansion = 4096;
 constexpr size_t kMaxMiniDebugBytes = size_t{512} << 20;
+constexpr size_t kMaxIdBytes = 64;
+
+std::string hex(Bytes bytes) {
+  std::string text;
+  for (std::byte byte : bytes) text += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
+  return text;
+}
 
 std::string to_text(llvm::Error error) {
   return llvm::toString(std::move(error));
@@ -87,10 +94,8 @@ std::string find_build_id(Bytes notes, uint64_t alignment) {
     auto data = reader.read_bytes(*data_size);
     if (!data) return {};
     if (*type == elf::NT_GNU_BUILD_ID && *name_size == 4 && std::memcmp(name->data(), "GNU", 4) == 0 &&
-        *data_size <= 64) {
-      std::string text;
-      for (std::byte byte : *data) text += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
-      return text;
+        *data_size <= kMaxIdBytes) {
+      return hex(*data);
     }
     if (!reader.seek(std::min((reader.offset() + alignment - 1) & ~(alignment - 1), notes.size()))) return {};
   }
@@ -298,13 +303,36 @@ std::optional<DebugLink> ElfImage::debug_link() const {
   return DebugLink{std::string(*name), *crc};
 }
 
-std::optional<std::string> ElfImage::alternate_debug_link() const {
+std::optional<AlternateLink> ElfImage::alternate_link() const {
   auto data = section_data(".gnu_debugaltlink");
   if (!data) return std::nullopt;
+  if (data->bytes.empty()) return read_supplementary(false);
   ByteReader reader(data->bytes);
   auto name = reader.read_c_string();
   if (!name || name->empty()) return std::nullopt;
-  return std::string(*name);
+  return AlternateLink{std::string(*name), hex(*reader.read_bytes(reader.remaining()))};
+}
+
+std::string ElfImage::alternate_id() const {
+  if (!build_id_.empty()) return build_id_;
+  auto own = read_supplementary(true);
+  return own ? own->id : "";
+}
+
+// {version, "this is the file", its name, length and bytes of the id}: DWARF 5 §7.3.6.
+std::optional<AlternateLink> ElfImage::read_supplementary(bool is_the_file) const {
+  auto data = section_data(".debug_sup");
+  if (!data) return std::nullopt;
+  ByteReader reader(data->bytes);
+  const auto version = reader.read<uint16_t>();
+  const auto is_supplementary = reader.read<uint8_t>();
+  const auto name = reader.read_c_string();
+  const auto size = reader.read<uint8_t>();  // a LEB128 number below 128
+  if (version != 5 || !is_supplementary || (*is_supplementary != 0) != is_the_file || !name || !size)
+    return std::nullopt;
+  const auto id = reader.read_bytes(*size);
+  if (!id || *size > kMaxIdBytes || (name->empty() && !is_the_file)) return std::nullopt;
+  return AlternateLink{std::string(*name), hex(*id)};
 }
 
 uint32_t ElfImage::crc32() const {

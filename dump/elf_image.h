@@ -57,6 +57,12 @@ struct DebugLink {  // .gnu_debuglink
   uint32_t crc = 0;
 };
 
+// .gnu_debugaltlink, or DWARF 5's .debug_sup: the file with what dwz found in several files.
+struct AlternateLink {
+  std::string file_name;  // empty in a .debug_sup that says "I am that file"
+  std::string id;         // lower-case hex: the file's build id or what its own .debug_sup says
+};
+
 class ElfImage {
  public:
   static Result<std::shared_ptr<const ElfImage>> open(const std::string& path);
@@ -91,8 +97,10 @@ class ElfImage {
   std::vector<Symbol> read_symbols(Diagnostics& diagnostics) const;
 
   std::optional<DebugLink> debug_link() const;
-  std::optional<std::string> alternate_debug_link() const;  // .gnu_debugaltlink: dwz's shared debug file
-  uint32_t crc32() const;                                   // of the whole file, as .gnu_debuglink counts it
+  std::optional<AlternateLink> alternate_link() const;
+  // What links to this file as the alternate one must name: its build id, or the id in its .debug_sup.
+  std::string alternate_id() const;
+  uint32_t crc32() const;  // of the whole file, as .gnu_debuglink counts it
 
  private:
   ElfImage() = default;
@@ -103,6 +111,7 @@ class ElfImage {
   void append_symbols(uint32_t table_type, std::vector<Symbol>& symbols, Diagnostics& diagnostics,
                       size_t known = 0) const;
   void open_mini_debug_data();
+  std::optional<AlternateLink> read_supplementary(bool is_the_file) const;
 
   std::string path_;
   Bytes bytes_;

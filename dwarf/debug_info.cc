@@ -1,13 +1,12 @@
 #include "dwarf/debug_info.h"
 
-#include <llvm/ADT/StringMap.h>
-#include <llvm/Support/MemoryBuffer.h>
-
 #include <mutex>
 
 #include "dump/base/byte_reader.h"
 #include "dump/base/parallel.h"
+#include "dump/debug_files.h"
 #include "dwarf/entry_bounds.h"
+#include "dwarf/llvm_sections.h"
 
 namespace heapwalk {
 namespace {
@@ -84,15 +83,19 @@ struct DebugSections::Late {
   std::map<std::string, SectionData, std::less<>> sections;
 };
 
-DebugSections DebugSections::load(const Module& module, size_t threads, Diagnostics& diagnostics) {
+DebugSections DebugSections::load(const Module& module, size_t threads, Diagnostics& diagnostics,
+                                  const CoreOptions& options) {
   DebugSections result;
   const ElfImage* image = module.image.get();
   if (module.debug_image != nullptr && module.debug_image->has_debug_info()) image = module.debug_image.get();
   if (image == nullptr || !image->has_debug_info()) return result;
   result.load_sections(*image, threads, diagnostics);
-  if (auto shared = image->alternate_debug_link()) {
-    diagnostics.add("dwz_debug_info",
-                    fmt::format("{}: part of the debug info is in {}, which is not read", result.path_, *shared));
+  if (auto shared = find_alternate_file(*image, options, diagnostics)) {
+    auto alternate = std::make_shared<DebugSections>();
+    alternate->is_alternate_ = true;
+    alternate->load_sections(*shared, threads, diagnostics);
+    alternate->owner_ = std::move(shared);
+    result.alternate_ = std::move(alternate);
   }
   return result;
 }
@@ -170,16 +173,15 @@ Bytes DebugSections::get_late(std::string_view name_without_dot) const {
 }
 
 std::unique_ptr<llvm::DWARFContext> DebugSections::make_context(uint64_t& damage) const {
-  llvm::StringMap<std::unique_ptr<llvm::MemoryBuffer>> buffers;
-  for (const auto& [name, data] : sections_) {
-    llvm::StringRef text(reinterpret_cast<const char*>(data.bytes.data()), data.bytes.size());
-    buffers[name] = llvm::MemoryBuffer::getMemBuffer(text, name, /*RequiresNullTerminator=*/false);
-  }
   auto count = [&damage](llvm::Error error) {
     llvm::consumeError(std::move(error));
     ++damage;
   };
-  return llvm::DWARFContext::create(buffers, /*AddrSize=*/8, /*isLittleEndian=*/true, count, count);
+  return std::make_unique<llvm::DWARFContext>(std::make_unique<LlvmSections>(*this, damage), "", count, count);
+}
+
+const DebugSections& DebugSections::of(const llvm::DWARFUnit& unit) {
+  return LlvmSections::of(unit).sections();
 }
 
 bool Die::read(llvm::DWARFUnit& unit, uint64_t& offset) {
@@ -199,6 +201,11 @@ std::optional<llvm::DWARFFormValue> Die::find(dw::Attribute attribute) const {
 std::string_view Die::string(dw::Attribute attribute) const {
   auto value = find(attribute);
   if (!value) return {};
+  if (value->getForm() == dw::DW_FORM_GNU_strp_alt || value->getForm() == dw::DW_FORM_strp_sup) {
+    const DebugSections* alternate = DebugSections::of(*unit_).alternate();
+    ByteReader reader(alternate == nullptr ? Bytes{} : alternate->get("debug_str"));
+    return reader.seek(value->getRawUValue()) ? reader.read_c_string().value_or("") : std::string_view{};
+  }
   auto text = value->getAsCString();
   if (!text) {
     llvm::consumeError(text.takeError());
@@ -228,6 +235,10 @@ bool is_relative(dw::Form form) {
          form == dw::DW_FORM_ref_udata;
 }
 
+bool is_alternate(dw::Form form) {
+  return form == dw::DW_FORM_GNU_ref_alt || form == dw::DW_FORM_ref_sup4 || form == dw::DW_FORM_ref_sup8;
+}
+
 }  // namespace
 
 std::optional<Die> Die::reference(dw::Attribute attribute) const {
@@ -240,6 +251,9 @@ std::optional<Die> Die::reference(dw::Attribute attribute) const {
   } else if (value->getForm() == dw::DW_FORM_ref_addr) {
     llvm::DWARFContext& context = unit_->getContext();
     unit = (unit_->isDWOUnit() ? context.getDWOUnitsVector() : context.getNormalUnitsVector()).getUnitForOffset(offset);
+  } else if (is_alternate(value->getForm())) {
+    llvm::DWARFContext* context = LlvmSections::of(*unit_).alternate_context();
+    unit = context == nullptr ? nullptr : context->getNormalUnitsVector().getUnitForOffset(offset);
   } else {
     return std::nullopt;
   }
@@ -250,6 +264,7 @@ std::optional<Die> Die::reference(dw::Attribute attribute) const {
 }
 
 EntryKey key_of(const llvm::DWARFUnit& unit, uint64_t offset) {
+  if (DebugSections::of(unit).is_alternate()) offset |= kInAlternateFile;
   return unit.isTypeUnit() && unit.getVersion() < 5 ? offset | kInTypesSection : offset;
 }
 
@@ -271,7 +286,13 @@ std::optional<EntryKey> Die::reference_key(dw::Attribute attribute, const Signat
     bool is_inside = raw >= unit_->getHeaderSize() && raw < unit_->getNextUnitOffset() - unit_->getOffset();
     return is_inside ? std::optional(key_of(*unit_, unit_->getOffset() + raw)) : std::nullopt;
   }
-  if (value->getForm() == dw::DW_FORM_ref_addr) return raw & ~kInTypesSection;
+  const EntryKey in_section = raw & ~(kInTypesSection | kInAlternateFile);
+  if (value->getForm() == dw::DW_FORM_ref_addr) {
+    return DebugSections::of(*unit_).is_alternate() ? in_section | kInAlternateFile : in_section;
+  }
+  if (is_alternate(value->getForm())) {
+    return DebugSections::of(*unit_).alternate() == nullptr ? kNoEntry : in_section | kInAlternateFile;
+  }
   if (value->getForm() != dw::DW_FORM_ref_sig8) return std::nullopt;
   auto found = signatures.find(raw);
   return found == signatures.end() ? std::nullopt : std::optional(found->second);

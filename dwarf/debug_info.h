@@ -9,6 +9,7 @@
 // Source: DWARF 5, chapters 2 and 7.
 #pragma once
 
+#include <llvm/DebugInfo/DWARF/DWARFAbbreviationDeclaration.h>
 #include <llvm/DebugInfo/DWARF/DWARFContext.h>
 #include <llvm/DebugInfo/DWARF/DWARFDebugAbbrev.h>
 #include <llvm/DebugInfo/DWARF/DWARFDie.h>
@@ -28,6 +29,7 @@
 #include <vector>
 
 #include "dump/base/diagnostics.h"
+#include "dump/core_options.h"
 #include "dump/elf_image.h"
 #include "dump/module.h"
 
@@ -35,9 +37,10 @@ namespace heapwalk {
 
 class DebugSections {
  public:
-  // The .debug_* sections of the module's own file, or of its separate debug file when that is where they are. Sections
-  // that cannot be read are counted as "damaged_debug_info"; dwz's shared files are "dwz_debug_info".
-  static DebugSections load(const Module& module, size_t threads, Diagnostics& diagnostics);
+  // The .debug_* sections of the module's own file, or of its separate debug file when that is where they are, and those
+  // of the alternate file that dwz made of several. Sections that cannot be read are counted as "damaged_debug_info".
+  static DebugSections load(const Module& module, size_t threads, Diagnostics& diagnostics,
+                            const CoreOptions& options = {});
 
   // The .debug_*.dwo sections of a .dwo or .dwp file, and with them the .debug_addr of the file it was split from.
   static DebugSections load_split(const ElfImage& image, const DebugSections& origin, size_t threads,
@@ -45,14 +48,17 @@ class DebugSections {
 
   bool empty() const { return get(is_split_ ? "debug_info.dwo" : "debug_info").empty(); }
   bool is_split() const { return is_split_; }
+  const DebugSections* alternate() const { return alternate_.get(); }  // null when there is none
+  bool is_alternate() const { return is_alternate_; }
   uint64_t unit_bytes() const;  // of all units, and with them the effort to read them
   Bytes get(std::string_view name_without_dot) const;
   // A section that few readers want, expanded when first asked for; empty when it cannot be read. Thread-safe.
   Bytes get_late(std::string_view name_without_dot) const;
   const std::string& path() const { return path_; }  // of the file, for messages
 
-  // A new context over the sections; this object outlives it. What LLVM warns of is counted in `damage`.
+  // A new context over the sections; this object and `damage` outlive it. What LLVM warns of is counted in `damage`.
   std::unique_ptr<llvm::DWARFContext> make_context(uint64_t& damage) const;
+  static const DebugSections& of(const llvm::DWARFUnit& unit);
   const llvm::DWARFUnitVector& units(llvm::DWARFContext& context) const;
 
  private:
@@ -61,16 +67,21 @@ class DebugSections {
 
   std::string path_;
   bool is_split_ = false;
+  bool is_alternate_ = false;
+  std::shared_ptr<const DebugSections> alternate_;
+  std::shared_ptr<const ElfImage> owner_;  // of an alternate file: nobody else keeps it open
   std::map<std::string, SectionData, std::less<>> sections_;
   struct Late;
   const ElfImage* image_ = nullptr;  // outlives this
   std::shared_ptr<Late> late_;
 };
 
-// An entry's place among all entries of the module: its offset in .debug_info, or in DWARF 4's .debug_types.
+// An entry's place among all entries of the module: its offset in .debug_info, or in DWARF 4's .debug_types; of the
+// module's own file or of the alternate one.
 using EntryKey = uint64_t;
 constexpr EntryKey kNoEntry = 0;  // a unit begins with its header
 constexpr EntryKey kInTypesSection = EntryKey{1} << 63;
+constexpr EntryKey kInAlternateFile = EntryKey{1} << 62;
 EntryKey key_of(const llvm::DWARFUnit& unit, uint64_t offset);
 
 // Type units are referred to by a hash of the type: signature → the type's entry.
@@ -94,16 +105,17 @@ class Die {
   std::string_view string(llvm::dwarf::Attribute attribute) const;  // empty when absent or unreadable
   std::optional<uint64_t> number(llvm::dwarf::Attribute attribute) const;
   bool flag(llvm::dwarf::Attribute attribute) const;
-  // The entry that a reference attribute names, in this unit or another one of .debug_info.
+  // The entry that a reference attribute names, in this unit or another one of .debug_info, or in the alternate file.
   std::optional<Die> reference(llvm::dwarf::Attribute attribute) const;
-  // The same as a key, without reading what is there; type units included. Nullopt when the reference leads nowhere.
+  // The same as a key, without reading what is there; type units included. Nullopt when the reference leads nowhere,
+  // kNoEntry when it leads into an alternate file that is missing.
   std::optional<EntryKey> reference_key(llvm::dwarf::Attribute attribute, const SignatureMap& signatures) const;
   // DW_AT_sibling, when it leads forward inside the unit.
   std::optional<uint64_t> sibling() const;
 
  private:
   llvm::DWARFUnit* unit_ = nullptr;
-  const llvm::DWARFAbbreviationDeclaration* abbreviation_ = nullptr;
+  const llvm::DWARFAbbreviationDeclaration* abbreviation_ = nullptr;  // null: a null entry
   uint64_t offset_ = 0;
   uint64_t end_ = 0;
 };

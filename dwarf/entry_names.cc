@@ -1,5 +1,9 @@
 #include "dwarf/entry_names.h"
 
+#include <vector>
+
+#include "dump/symbols.h"
+
 namespace heapwalk {
 
 namespace dw = llvm::dwarf;
@@ -25,6 +29,54 @@ CompletedEntry complete(Die die) {
     die = *next;
   }
   return result;
+}
+
+namespace {
+
+// The entries around the one at `offset`, outermost first. What ends before it is skipped where it says so.
+std::vector<Die> scopes_around(llvm::DWARFUnit& unit, uint64_t offset, uint64_t& effort) {
+  std::vector<Die> scopes;
+  Die die;
+  uint64_t at = unit.getOffset() + unit.getHeaderSize();
+  if (!die.read(unit, at)) return {};
+  for (; effort > 0 && scopes.size() < kMaxEntryDepth; --effort) {
+    if (die.tag() == dw::DW_TAG_null) {
+      if (scopes.empty()) return {};
+      scopes.pop_back();
+    } else if (die.has_children()) {
+      const auto sibling = die.sibling();
+      if (sibling && *sibling <= offset) {
+        at = *sibling;
+      } else {
+        scopes.push_back(die);
+      }
+    }
+    if (at == offset) return scopes;
+    if (at > offset || !die.read(unit, at)) break;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string scope_text(const Die& die, uint64_t& effort) {
+  std::string text;
+  for (const Die& scope : scopes_around(die.unit(), die.offset(), effort)) {
+    const std::string_view name = scope.string(dw::DW_AT_name);
+    if (is_function(scope.tag())) {
+      const CompletedEntry function = complete(scope);
+      if (is_mangled(function.linkage_name)) {
+        text = demangle_function(function.linkage_name) + "()";
+      } else if (!function.name.empty()) {
+        text = joined(std::move(text), function.name) + "()";
+      }
+    } else if (is_namespace(scope.tag())) {
+      text = joined(std::move(text), name.empty() ? "(anonymous namespace)" : name);
+    } else if (is_type_with_members(scope.tag())) {
+      text = joined(std::move(text), name.empty() ? "(anonymous)" : name);
+    }
+  }
+  return text;
 }
 
 bool is_function(dw::Tag tag) {

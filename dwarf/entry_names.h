@@ -28,6 +28,12 @@ struct CompletedEntry {
 
 CompletedEntry complete(Die die);
 
+constexpr uint64_t kMaxSearchedEntries = 1 << 20;  // for all scopes that one unit wants of others
+
+// The scopes around an entry of any unit in words, "ns::Class" or "function()", which its unit is searched for. Each entry
+// that is read takes one from `effort`; when that is used up, nothing is found.
+std::string scope_text(const Die& die, uint64_t& effort);
+
 bool is_function(llvm::dwarf::Tag tag);
 bool is_type_with_members(llvm::dwarf::Tag tag);  // struct, class, union, enumeration
 bool is_namespace(llvm::dwarf::Tag tag);

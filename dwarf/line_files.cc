@@ -186,22 +186,37 @@ std::string LineFiles::path(uint64_t index) const {
     std::string_view directory = directories_[file.directory];
     if (directory != compilation_directory_) path = std::string(directory) + "/" + path;
   }
-  if (!compilation_directory_.empty() && path.starts_with(compilation_directory_) &&
-      path.substr(compilation_directory_.size()).starts_with('/')) {
-    path = path.substr(compilation_directory_.size() + 1);
+  return below(compilation_directory_, std::move(path));
+}
+
+std::string below(std::string_view directory, std::string path) {
+  if (!directory.empty() && path.starts_with(directory) && path.substr(directory.size()).starts_with('/')) {
+    path = path.substr(directory.size() + 1);
   }
   while (path.starts_with("./")) path = path.substr(2);
   return path;
 }
 
-std::string DeclarationFiles::text(uint64_t file, uint64_t line) {
-  if (line == 0) return "";
-  if (!files_) {
-    if (!lines_.offset) return "";
-    files_.emplace(*lines_.sections, *lines_.offset, lines_.compilation_directory);
+std::string DeclarationFiles::text(llvm::DWARFUnit* unit, uint64_t file, uint64_t line) {
+  if (unit == nullptr || line == 0) return "";
+  auto files = files_.find(unit);
+  if (files == files_.end()) {
+    const LineTable lines = lines_of(*unit);
+    if (!lines.offset) return "";
+    files = files_.try_emplace(unit, *lines.sections, *lines.offset, lines.compilation_directory).first;
   }
-  std::string path = files_->path(file);
+  std::string path = files->second.path(file);
   return path.empty() ? "" : fmt::format("{}:{}", path, line);
+}
+
+// A partial unit does not say where it was compiled, but all that import it were compiled with its files.
+LineTable DeclarationFiles::lines_of(llvm::DWARFUnit& unit) const {
+  if (&unit == &unit_) return lines_;
+  Die unit_die;
+  if (unit.isDWOUnit() || !open_unit(unit, unit_die)) return {};
+  LineTable lines = LineTable::of(DebugSections::of(unit), unit_die);
+  if (lines.compilation_directory.empty()) lines.compilation_directory = lines_.compilation_directory;
+  return lines;
 }
 
 }  // namespace heapwalk

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,9 @@ struct LineTable {
 
   static LineTable of(const DebugSections& sections, const Die& unit_die);
 };
+
+// Relative to the directory where the file lies below it.
+std::string below(std::string_view directory, std::string path);
 
 class LineFiles {
  public:
@@ -45,17 +49,20 @@ class LineFiles {
   std::vector<File> files_;
 };
 
-// Where things of a unit are declared. The table is read when first asked for.
+// Where things of a unit are declared, by itself or by the units that it refers to. Tables are read when first asked for.
 class DeclarationFiles {
  public:
-  explicit DeclarationFiles(const LineTable& lines) : lines_(lines) {}
+  DeclarationFiles(const LineTable& lines, const llvm::DWARFUnit& unit) : lines_(lines), unit_(unit) {}
 
-  // "src/cache.cc:12"; empty when unknown.
-  std::string text(uint64_t file, uint64_t line);
+  // "src/cache.cc:12", as the file is numbered in `unit`; empty when unknown, as is what a null unit says.
+  std::string text(llvm::DWARFUnit* unit, uint64_t file, uint64_t line);
 
  private:
+  LineTable lines_of(llvm::DWARFUnit& unit) const;
+
   LineTable lines_;
-  std::optional<LineFiles> files_;
+  const llvm::DWARFUnit& unit_;
+  std::map<const llvm::DWARFUnit*, LineFiles> files_;
 };
 
 }  // namespace heapwalk

@@ -8,18 +8,22 @@ namespace {
 
 constexpr TypeId kUnresolved{UINT32_MAX - 1};
 constexpr size_t kMaxChain = 256;
+constexpr uint64_t kMaxStayingBytes = 48 << 20;  // of .debug_info; what is kept of it is about twice as large
 
-// A definition, or a name for one in another unit.
 bool is_definition(const TypeEntry& entry) {
-  return entry.kind == EntryKind::compound || entry.kind == EntryKind::enumeration ||
-         (entry.kind == EntryKind::alias && entry.detail != kNoIndex);
+  return entry.kind == EntryKind::compound || entry.kind == EntryKind::enumeration;
 }
 
 }  // namespace
 
 TypeJoiner::Unit& TypeJoiner::hold(UnitTypes said, bool is_elsewhere) {
-  Unit& unit = units_[said.begin];
+  auto [at, is_new] = units_.try_emplace(said.begin);
+  Unit& unit = at->second;
+  if (!is_new) return unit;  // referred to before its turn
   damage_ += said.damage;
+  const uint64_t bytes = said.end - said.begin;
+  unit.stays = said.is_partial && bytes <= kMaxStayingBytes - staying_bytes_;
+  if (unit.stays) staying_bytes_ += bytes;
   unit.resolved.assign(said.entries.size(), kUnresolved);
   unit.said = std::move(said);
   unit.is_elsewhere = is_elsewhere;
@@ -29,10 +33,12 @@ TypeJoiner::Unit& TypeJoiner::hold(UnitTypes said, bool is_elsewhere) {
 void TypeJoiner::add_definitions() {
   std::vector<const Unit*> batch;  // others join meanwhile
   batch.reserve(units_.size());
-  for (const auto& [begin, unit] : units_) batch.push_back(&unit);
+  for (auto& [begin, unit] : units_) {
+    if (!std::exchange(unit.is_joined, true)) batch.push_back(&unit);
+  }
   for (const Unit* unit : batch) {
     for (const TypeEntry& entry : unit->said.entries) {
-      if (!is_definition(entry)) continue;
+      if (!is_definition(entry) && !names_another(entry)) continue;
       const TypeDetail& detail = unit->said.details[entry.detail];
       if (!detail.name.empty() && detail.known == kNoType) resolve(entry.key);
     }
@@ -40,8 +46,17 @@ void TypeJoiner::add_definitions() {
   }
 }
 
+// A typedef of what has no name of its own, in another unit.
+bool TypeJoiner::names_another(const TypeEntry& entry) {
+  if (entry.kind != EntryKind::alias || entry.detail == kNoIndex) return false;
+  const auto target = find(entry.target);
+  if (!target) return false;
+  const TypeEntry& named = target->unit->said.entries[target->entry];
+  return is_definition(named) && target->unit->said.details[named.detail].name.empty();
+}
+
 void TypeJoiner::drop_batch() {
-  units_.clear();
+  std::erase_if(units_, [](const auto& each) { return !each.second.stays; });
 }
 
 std::optional<TypeJoiner::Place> TypeJoiner::find(EntryKey key) {

@@ -6,7 +6,8 @@
 // Named definitions are added whether anything refers to them or not; all else when something does. Members are read last,
 // from a queue, so types may refer to each other in circles.
 // A reference may lead to a unit outside the batch (link-time optimisation, type units): that one is read again then, and
-// what was asked of it is remembered. Bytes read for that are limited, so that no file can make it quadratic.
+// what was asked of it is remembered. Bytes read for that are limited, so that no file can make it quadratic. Partial units,
+// which exist to be referred to, stay when their batch goes, up to some bytes of them.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +44,8 @@ class TypeJoiner {
     UnitTypes said;
     std::vector<TypeId> resolved;  // by entry
     bool is_elsewhere = false;
+    bool is_joined = false;  // its definitions are in the table
+    bool stays = false;
   };
   struct Place {
     Unit* unit;
@@ -50,6 +53,7 @@ class TypeJoiner {
   };
   Unit& hold(UnitTypes said, bool is_elsewhere);
   std::optional<Place> find(EntryKey key);
+  bool names_another(const TypeEntry& entry);
   void name_by_typedef(const Place& place, const std::vector<Place>& chain);
   TypeId end_of_chain(const Place& place);
   TypeId wrap(const Place& place, TypeId target);
@@ -61,6 +65,7 @@ class TypeJoiner {
   TypeTableBuilder& types_;
   ReadUnit read_unit_;
   uint64_t bytes_left_;
+  uint64_t staying_bytes_ = 0;
   uint64_t damage_ = 0;
   std::map<EntryKey, Unit> units_;  // by where they begin
   std::deque<Place> queue_;         // compounds to fill

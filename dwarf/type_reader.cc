@@ -36,13 +36,16 @@ class DebugInfoReader {
       : module_(module), threads_(threads), types_(types), diagnostics_(diagnostics) {}
 
   void want(FrameVariables& frames, bool nothing_else);
-  void read_whole(UnitReader reader);  // a file of many units
+  // A file of many units. `alternate`: the file that dwz made of several; its units belong to those that import them.
+  void read_whole(UnitReader reader, const UnitReader* alternate = nullptr);
   void read_split(const DebugSections& origin, const CoreOptions& options);
   void report(const DebugSections& origin) const;
   std::vector<Variable> variables() && { return std::move(variables_); }
+  const std::vector<std::string>& files_read() const { return split_files_; }  // that were read
 
  private:
-  TypeJoiner joiner_of(const UnitReader& reader) const;
+  TypeJoiner joiner_of(const UnitReader& reader, const UnitReader* alternate = nullptr) const;
+  void join_imported(std::span<const UnitContent> importers, const UnitReader& alternate, TypeJoiner& joiner);
   void join(std::vector<UnitContent> units, TypeJoiner& joiner);
   void join_functions(std::vector<FoundFunction>& functions, TypeJoiner& joiner);
   void report_damage(const UnitReader& reader) const;
@@ -57,16 +60,24 @@ class DebugInfoReader {
   Diagnostics& diagnostics_;
   std::vector<Variable> variables_;
   std::vector<Skeleton> skeletons_;
-  std::unordered_set<uint64_t> found_;  // ids of the split units that were read
+  std::unordered_set<uint64_t> found_;   // ids of the split units that were read
+  std::unordered_set<size_t> imported_;  // units of the alternate file that were read
   SplitLosses split_losses_;
+  std::vector<std::string> split_files_;
   uint64_t damage_ = 0;
   FrameVariables* frames_ = nullptr;
   FrameWish wish_;
   FrameEffort frame_effort_;
 };
 
-TypeJoiner DebugInfoReader::joiner_of(const UnitReader& reader) const {
-  return {types_, [&reader](EntryKey key) { return reader.read_types_at(key); }, 2 * reader.sections().unit_bytes()};
+TypeJoiner DebugInfoReader::joiner_of(const UnitReader& reader, const UnitReader* alternate) const {
+  const uint64_t bytes =
+      reader.sections().unit_bytes() + (alternate == nullptr ? 0 : alternate->sections().unit_bytes());
+  auto read_unit = [&reader, alternate](EntryKey key) {
+    const bool is_alternate = alternate != nullptr && (key & kInAlternateFile) != 0;
+    return (is_alternate ? *alternate : reader).read_types_at(key);
+  };
+  return {types_, read_unit, 2 * bytes};
 }
 
 void DebugInfoReader::want(FrameVariables& frames, bool nothing_else) {
@@ -74,15 +85,47 @@ void DebugInfoReader::want(FrameVariables& frames, bool nothing_else) {
   wish_ = {&frames, nothing_else, &frame_effort_};
 }
 
-void DebugInfoReader::read_whole(UnitReader reader) {
+void DebugInfoReader::read_whole(UnitReader reader, const UnitReader* alternate) {
   reader.want(wish_);
-  TypeJoiner joiner = joiner_of(reader);
+  TypeJoiner joiner = joiner_of(reader, alternate);
   for (size_t begin = 0, end = 0; begin < reader.count(); begin = end) {
     for (uint64_t bytes = 0; end < reader.count() && bytes < kBatchBytes; ++end) bytes += reader.size_bytes(end);
-    join(reader.read(begin, end), joiner);
+    std::vector<UnitContent> units = reader.read(begin, end);
+    if (alternate != nullptr) join_imported(units, *alternate, joiner);
+    join(std::move(units), joiner);
   }
   damage_ += joiner.damage();
   report_damage(reader);
+  if (alternate != nullptr) report_damage(*alternate);
+}
+
+// The units of the alternate file that these import and nobody before, and those that they import in turn.
+void DebugInfoReader::join_imported(std::span<const UnitContent> importers, const UnitReader& alternate,
+                                    TypeJoiner& joiner) {
+  std::vector<size_t> wanted;
+  std::vector<std::string_view> directories;  // of whoever wants it: it does not say where it was compiled
+  auto want = [&](const UnitContent& unit) {
+    for (EntryKey key : unit.imports) {
+      const auto at = alternate.find(key);
+      if (!at || !imported_.insert(*at).second) continue;
+      wanted.push_back(*at);
+      directories.push_back(unit.directory);
+    }
+  };
+  for (const UnitContent& unit : importers) want(unit);
+  for (size_t begin = 0, end = 0; begin < wanted.size(); begin = end) {
+    for (uint64_t bytes = 0; end < wanted.size() && bytes < kBatchBytes; ++end)
+      bytes += alternate.size_bytes(wanted[end]);
+    std::vector<UnitContent> units = alternate.read(std::span(wanted).subspan(begin, end - begin));
+    for (size_t i = 0; i < units.size(); ++i) {
+      units[i].directory = directories[begin + i];
+      for (FoundVariable& each : units[i].variables) {
+        each.variable.source = below(units[i].directory, std::move(each.variable.source));
+      }
+      want(units[i]);
+    }
+    join(std::move(units), joiner);
+  }
 }
 
 void DebugInfoReader::join(std::vector<UnitContent> units, TypeJoiner& joiner) {
@@ -136,6 +179,7 @@ void DebugInfoReader::read_package(const DebugSections& origin, const CoreOption
   if (image == nullptr) return;
   DebugSections sections = DebugSections::load_split(*image, origin, threads_, diagnostics_);
   read_whole(UnitReader(module_, sections, types_, threads_, skeletons_));
+  split_files_.push_back(image->path());
   if (found_.empty()) {
     diagnostics_.add("debug_file_mismatch",
                      fmt::format("{}: none of its units belongs to {}", image->path(), origin.path()));
@@ -211,6 +255,7 @@ void DebugInfoReader::account(const SplitFile& file, const SplitContent& content
   const auto lost = static_cast<uint64_t>(
       std::ranges::count_if(file.skeletons, [&](const Skeleton& skeleton) { return !found_.contains(skeleton.id); }));
   if (content.reader != nullptr) {
+    split_files_.push_back(content.reader->sections().path());
     split_losses_.add(SplitLosses::other_build, content.reader->sections().path(), lost);
   } else if (!content.refused.empty()) {
     split_losses_.add(content.reason, content.refused, lost);
@@ -237,27 +282,34 @@ void DebugInfoReader::report(const DebugSections& origin) const {
 }
 
 VariableTable read(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics,
-                   const CoreOptions& options, FrameVariables* frames, bool only_frames) {
-  const DebugSections sections = DebugSections::load(module, threads, diagnostics);
+                   const CoreOptions& options, FrameVariables* frames, bool only_frames,
+                   std::vector<std::string>* files) {
+  const DebugSections sections = DebugSections::load(module, threads, diagnostics, options);
   if (sections.empty()) return {};
   DebugInfoReader reader(module, threads, types, diagnostics);
   if (frames != nullptr && !frames->pcs().empty()) reader.want(*frames, only_frames);
-  reader.read_whole(UnitReader(module, sections, types, threads));
+  std::optional<UnitReader> alternate;
+  if (sections.alternate() != nullptr) alternate.emplace(module, *sections.alternate(), types, threads);
+  reader.read_whole(UnitReader(module, sections, types, threads), alternate ? &*alternate : nullptr);
   reader.read_split(sections, options);
   reader.report(sections);
+  if (files != nullptr) {
+    if (alternate) files->push_back(sections.alternate()->path());
+    files->insert(files->end(), reader.files_read().begin(), reader.files_read().end());
+  }
   return VariableTable(std::move(reader).variables());
 }
 
 }  // namespace
 
 VariableTable read_debug_info(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics,
-                              const CoreOptions& options, FrameVariables* frames) {
-  return read(module, threads, types, diagnostics, options, frames, false);
+                              const CoreOptions& options, FrameVariables* frames, std::vector<std::string>* files) {
+  return read(module, threads, types, diagnostics, options, frames, false, files);
 }
 
 void read_frame_variables(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics,
                           const CoreOptions& options, FrameVariables& frames) {
-  read(module, threads, types, diagnostics, options, &frames, true);
+  read(module, threads, types, diagnostics, options, &frames, true, nullptr);
 }
 
 }  // namespace heapwalk

@@ -9,6 +9,8 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
+#include <vector>
 
 #include "dump/base/diagnostics.h"
 #include "dump/core_options.h"
@@ -22,9 +24,11 @@ namespace heapwalk {
 // Adds the module's types to `types` and returns its variables, with types. Empty when the module has no debug info. Damage
 // is a diagnostic ("damaged_debug_info"), and so are .dwo files that are missing ("split_debug_info") or of another build
 // ("debug_file_mismatch"); everything else is still read. `options` say where files are looked for.
-// `frames` gets the variables of the functions at the pcs that it was made of.
+// `frames` gets the variables of the functions at the pcs that it was made of; `files` the paths of those files that were
+// read besides the module's own.
 VariableTable read_debug_info(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics,
-                              const CoreOptions& options = {}, FrameVariables* frames = nullptr);
+                              const CoreOptions& options = {}, FrameVariables* frames = nullptr,
+                              std::vector<std::string>* files = nullptr);
 
 // Only `frames`: units that cover none of its pcs are not read. What their types refer to is known to `types`, or is added.
 void read_frame_variables(const Module& module, size_t threads, TypeTableBuilder& types, Diagnostics& diagnostics,

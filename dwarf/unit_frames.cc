@@ -129,7 +129,7 @@ FrameVariable FrameCollector::describe(const Die& die, const Scope& scope, Entry
   variable.name = completed.name;
   variable.is_parameter = die.tag() == dw::DW_TAG_formal_parameter;
   if (scope.inlined) variable.function = function_name(*scope.inlined);
-  if (completed.file_unit == &unit_) variable.source = files_.text(completed.file, completed.line);
+  variable.source = files_.text(completed.file_unit, completed.file, completed.line);
   if (completed.typed) type = completed.typed->reference_key(dw::DW_AT_type, signatures_).value_or(kNoEntry);
   return variable;
 }

@@ -53,7 +53,7 @@ class FrameCollector {
  public:
   FrameCollector(const FrameWish& wish, AddressLists lists, const LineTable& lines, const SignatureMap& signatures,
                  const llvm::DWARFUnit& unit)
-      : wish_(wish), lists_(std::move(lists)), files_(lines), signatures_(signatures), unit_(unit) {}
+      : wish_(wish), lists_(std::move(lists)), files_(lines, unit), signatures_(signatures), unit_(unit) {}
 
   void visit(const Die& subprogram);
   std::vector<FoundFunction> take() { return std::move(found_); }

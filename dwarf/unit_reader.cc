@@ -1,6 +1,7 @@
 #include "dwarf/unit_reader.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "dump/base/parallel.h"
 #include "dwarf/entry_names.h"
@@ -45,12 +46,23 @@ uint64_t UnitReader::size_bytes(size_t i) const {
 }
 
 std::vector<UnitContent> UnitReader::read(size_t begin, size_t end) const {
-  std::vector<UnitContent> contents(end - begin);
-  std::atomic<size_t> next = begin;
+  std::vector<size_t> units(end - begin);
+  std::iota(units.begin(), units.end(), begin);
+  return read(units);
+}
+
+std::vector<UnitContent> UnitReader::read(std::span<const size_t> units) const {
+  std::vector<UnitContent> contents(units.size());
+  std::atomic<size_t> next = 0;
   parallel_for(contexts_.size(), threads_, [&](size_t worker) {
-    for (size_t i = next++; i < end; i = next++) contents[i - begin] = read_unit(unit(worker, i), true);
+    for (size_t i = next++; i < units.size(); i = next++) contents[i] = read_unit(unit(worker, units[i]), true);
   });
   return contents;
+}
+
+std::optional<size_t> UnitReader::find(EntryKey key) const {
+  const auto after = std::ranges::upper_bound(begins_, key);
+  return after == begins_.begin() ? std::nullopt : std::optional<size_t>(after - begins_.begin() - 1);
 }
 
 UnitContent UnitReader::read_unit(llvm::DWARFUnit& unit, bool with_frames) const {
@@ -61,10 +73,12 @@ UnitContent UnitReader::read_unit(llvm::DWARFUnit& unit, bool with_frames) const
     return content;
   }
   LineTable lines = LineTable::of(sections_, unit_die);
+  content.directory = lines.compilation_directory;
   const SkeletonBases* bases = nullptr;
   with_frames = with_frames && wish_.frames != nullptr && !unit.isTypeUnit();
   if (!sections_.is_split()) {
-    const bool is_covering = with_frames && covers_frames(wish_, sections_, unit_die);
+    const bool is_covering =
+        with_frames && unit_die.tag() != dw::DW_TAG_partial_unit && covers_frames(wish_, sections_, unit_die);
     if (with_frames && wish_.nothing_else && !is_covering) return content;
     with_frames = is_covering;
     content.skeleton = read_skeleton(sections_, unit_die);
@@ -103,6 +117,10 @@ void UnitReader::read_entries(const Die& unit_die, const LineTable& lines, Frame
   VariableCollector variables(module_, lines, signatures_, unit_die);
   const bool is_whole = walk_entries(unit_die, [&](const Die& die, const std::vector<uint64_t>& scopes) {
     if (die.tag() == dw::DW_TAG_variable) variables.visit(die, scopes);
+    if (die.tag() == dw::DW_TAG_imported_unit) {
+      const EntryKey imported = die.reference_key(dw::DW_AT_import, signatures_).value_or(kNoEntry);
+      if ((imported & kInAlternateFile) != 0) content.imports.push_back(imported);
+    }
     if (frames != nullptr && die.tag() == dw::DW_TAG_subprogram && die.has_children()) frames->visit(die);
     return types.visit(die, scopes) && skips_bodies;
   });
@@ -112,9 +130,9 @@ void UnitReader::read_entries(const Die& unit_die, const LineTable& lines, Frame
 }
 
 std::optional<UnitTypes> UnitReader::read_types_at(EntryKey key) const {
-  auto after = std::ranges::upper_bound(begins_, key);
-  if (after == begins_.begin()) return std::nullopt;
-  UnitContent content = read_unit(unit(0, after - begins_.begin() - 1), false);
+  const auto at = find(key);
+  if (!at) return std::nullopt;
+  UnitContent content = read_unit(unit(0, *at), false);
   if (key >= content.types.end) return std::nullopt;
   return std::move(content.types);
 }

@@ -27,6 +27,8 @@ struct UnitContent {
   std::vector<FoundFunction> functions;  // that frames are in
   std::optional<Skeleton> skeleton;      // the unit is one: its entries are in another file
   std::optional<uint64_t> split_id;      // of a split unit
+  std::vector<EntryKey> imports;         // units of the alternate file that belong to this one
+  std::string_view directory;            // that it was compiled in; empty when it does not say
 };
 
 class UnitReader {
@@ -43,6 +45,9 @@ class UnitReader {
   uint64_t size_bytes(size_t i) const;
   const DebugSections& sections() const { return sections_; }
   std::vector<UnitContent> read(size_t begin, size_t end) const;
+  std::vector<UnitContent> read(std::span<const size_t> units) const;
+  // The unit that an entry lies in, or would if it is there at all.
+  std::optional<size_t> find(EntryKey key) const;
   // The types of the unit that an entry lies in; nullopt when none does.
   std::optional<UnitTypes> read_types_at(EntryKey key) const;
   bool is_damaged() const;  // something that was looked at

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "dump/symbols.h"
-#include "dwarf/entry_names.h"
 
 namespace heapwalk {
 namespace {
@@ -134,6 +133,7 @@ TypeCollector::TypeCollector(const TypeTableBuilder& known, const SignatureMap& 
   const llvm::DWARFUnit& unit = unit_die.unit();
   types_.begin = key_of(unit, unit.getOffset());
   types_.end = key_of(unit, unit.getNextUnitOffset());
+  types_.is_partial = unit_die.tag() == dw::DW_TAG_partial_unit;
   scopes_.push_back({.die = unit_die, .is_named = true});
 }
 
@@ -226,6 +226,11 @@ std::string_view TypeCollector::full_name(const Die& die) {
     const uint32_t found = types_.find(*declared);
     const uint32_t detail = found == kNoIndex ? kNoIndex : types_.entries[found].detail;
     if (detail != kNoIndex && !types_.details[detail].name.empty()) return types_.details[detail].name;
+    const auto elsewhere = found == kNoIndex ? die.reference(dw::DW_AT_specification) : std::nullopt;
+    if (elsewhere && &elsewhere->unit() != &die.unit()) {
+      const std::string_view name = elsewhere->string(dw::DW_AT_name);
+      if (!name.empty()) return types_.names.emplace_back(joined(scope_text(*elsewhere, effort_), name));
+    }
   }
   return qualified(die.string(dw::DW_AT_name));
 }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "dwarf/debug_info.h"
+#include "dwarf/entry_names.h"
 #include "dwarf/line_files.h"
 #include "dwarf/type_table.h"
 
@@ -86,6 +87,7 @@ struct UnitTypes {
   UnitTypes& operator=(UnitTypes&&) = default;
 
   EntryKey begin = 0, end = 0;  // of the unit
+  bool is_partial = false;      // what others have in common: they will refer to it
   std::vector<TypeEntry> entries;
   std::vector<TypeDetail> details;
   std::vector<TypeMember> members;
@@ -144,6 +146,7 @@ class TypeCollector {
   UnitTypes types_;
   std::vector<Scope> scopes_;
   std::vector<std::pair<EntryKey, std::string_view>> typedefs_;  // of entries that come later
+  uint64_t effort_ = kMaxSearchedEntries;
 };
 
 }  // namespace heapwalk

@@ -22,7 +22,11 @@ std::optional<uint64_t> read_address_index(llvm::DWARFUnit& unit, ByteReader& re
 
 VariableCollector::VariableCollector(const Module& module, const LineTable& lines, const SignatureMap& signatures,
                                      const Die& unit_die)
-    : module_(module), files_(lines), signatures_(signatures), unit_(unit_die.unit()), unit_die_(unit_die) {}
+    : module_(module),
+      files_(lines, unit_die.unit()),
+      signatures_(signatures),
+      unit_(unit_die.unit()),
+      unit_die_(unit_die) {}
 
 // The place that a location expression fixes without registers or memory; nullopt for all others.
 std::optional<VariableCollector::Place> VariableCollector::read_place(llvm::DWARFUnit& unit, Bytes expression) {
@@ -95,7 +99,7 @@ void VariableCollector::visit(const Die& die, const Scopes& scopes) {
   variable.tls = place->tls;
   variable.address = place->tls ? Address{place->link_address} : module_.to_runtime(place->link_address);
   variable.size_bytes = symbol != nullptr ? symbol->size_bytes : 0;
-  if (completed.file_unit == &unit_) variable.source = files_.text(completed.file, completed.line);
+  variable.source = files_.text(completed.file_unit, completed.file, completed.line);
 
   variable.name = without_abi_tags(name_variable(completed, symbol, scopes));
   if (variable.name.empty()) return;  // a string literal
@@ -111,14 +115,15 @@ std::string VariableCollector::name_variable(const CompletedEntry& completed, co
   Scope scope = scope_of(scopes);
   if (scope.in_function) {
     if (scope.text.empty()) return symbol != nullptr ? demangle(symbol->name) : std::string(completed.name);
-    if (scope.declared_at) unnamed_.emplace(*scope.declared_at, variables_.size());
+    if (scope.declared_at) unnamed_.emplace_back(*scope.declared_at, variables_.size());
     return joined(std::move(scope.text), completed.name);
   }
   if (is_mangled(completed.linkage_name)) return demangle(completed.linkage_name);
   if (completed.declaration && &completed.declaration->unit() == &unit_) {
-    unnamed_.emplace(completed.declaration->offset(), variables_.size());
+    unnamed_.emplace_back(completed.declaration->offset(), variables_.size());
     return std::string(completed.name);
   }
+  if (completed.declaration) return joined(scope_text(*completed.declaration, effort_), completed.name);
   return joined(std::move(scope.text), completed.name);
 }
 
@@ -146,6 +151,10 @@ VariableCollector::Scope VariableCollector::scope_of(const Scopes& scopes) {
         declared_at = completed.declaration->offset();
         break;
       }
+      if (completed.declaration) {
+        parts.push_back(scope_text(*completed.declaration, effort_));
+        break;
+      }
     } else if (is_namespace(scope.tag())) {
       parts.emplace_back(name.empty() ? "(anonymous namespace)" : name);
     } else if (is_type_with_members(scope.tag())) {
@@ -163,13 +172,15 @@ std::vector<FoundVariable> VariableCollector::finish() && {
 }
 
 void VariableCollector::complete_names() {
+  std::ranges::sort(unnamed_);
   walk_entries(unit_die_, [&](const Die& die, const Scopes& scopes) {
-    auto [begin, end] = unnamed_.equal_range(die.offset());
-    for (auto at = begin; at != end; ++at) {
+    auto at = std::ranges::lower_bound(unnamed_, die.offset(), {}, &Unnamed::first);
+    for (; at != unnamed_.end() && at->first == die.offset(); ++at) {
       std::string& name = variables_[at->second].variable.name;
       name = joined(scope_of(scopes).text, name);
     }
-    return false;
+    const auto sibling = die.has_children() ? die.sibling() : std::nullopt;
+    return at == unnamed_.end() || (sibling && at->first >= *sibling);
   });
 }
 

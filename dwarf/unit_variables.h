@@ -12,9 +12,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "dump/module.h"
@@ -65,7 +66,9 @@ class VariableCollector {
   llvm::DWARFUnit& unit_;
   Die unit_die_;
   std::vector<FoundVariable> variables_;
-  std::unordered_multimap<uint64_t, size_t> unnamed_;  // declaration in this unit → variable that lacks its scopes
+  using Unnamed = std::pair<uint64_t, size_t>;  // declaration in this unit, variable that lacks its scopes
+  std::vector<Unnamed> unnamed_;
+  uint64_t effort_ = kMaxSearchedEntries;
 };
 
 }  // namespace heapwalk

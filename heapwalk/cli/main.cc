@@ -80,6 +80,7 @@ Result<Analysis> analyze_for(const Options& options, Progress& progress) {
   wanted.core.binary = options.binary;
   wanted.core.sysroot = options.sysroot;
   wanted.core.debug_dirs = options.debug_dirs;
+  wanted.core.cache_dir = options.cache_dir;
   wanted.core.force = options.force;
   wanted.threads = options.threads == 0 ? available_cpus() : options.threads;
   wanted.core.threads = wanted.threads;

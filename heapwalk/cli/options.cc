@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -65,6 +66,7 @@ struct RawOptions {
   std::string states = "used", reachable, sort = "address";
   std::string type_sort = "bytes";
   std::optional<std::string> limit, min_size, address, fail_over;
+  bool no_cache = false;
   std::vector<std::string> unbuilt;  // values of options that this version does not have yet
 };
 
@@ -79,6 +81,9 @@ void add_common_options(CLI::App& app, Options& options, RawOptions& raw) {
       ->take_all()
       ->expected(1)
       ->allow_extra_args(false);
+  app.add_option("--cache-dir", options.cache_dir,
+                 "directory for what large debug info says (default: in the user's cache)");
+  app.add_flag("--no-cache", raw.no_cache, "read all debug info anew, keep nothing");
   app.add_option("--threads", options.threads, "threads to work with (default: one per CPU)")
       ->check(CLI::Range(1, 1024));
   app.add_option("--color", raw.color, "auto, always or never")->check(CLI::IsMember({"auto", "always", "never"}));
@@ -121,6 +126,18 @@ void add_own_options(CLI::App& app, Options& options, RawOptions& raw) {
     app.add_option("--sort", raw.type_sort, "bytes, count or retained")
         ->check(CLI::IsMember({"bytes", "count", "retained"}));
   }
+}
+
+// Of the user: $HEAPWALK_CACHE_DIR, or where the XDG Base Directory Specification says.
+std::string default_cache_dir() {
+  auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  if (std::string own = variable("HEAPWALK_CACHE_DIR"); !own.empty()) return own;
+  if (std::string cache = variable("XDG_CACHE_HOME"); cache.starts_with('/')) return cache + "/heapwalk";
+  const std::string home = variable("HOME");
+  return home.starts_with('/') ? home + "/.cache/heapwalk" : "";
 }
 
 When parse_when(std::string_view text) {
@@ -172,6 +189,8 @@ std::optional<Message> convert_target(const RawOptions& raw, Options& options) {
 std::optional<Message> convert(const RawOptions& raw, Options& options) {
   options.color = parse_when(raw.color);
   options.progress = parse_when(raw.progress);
+  if (raw.no_cache && !options.cache_dir.empty()) return usage_error("wanted --no-cache or --cache-dir, not both");
+  if (!raw.no_cache && options.cache_dir.empty()) options.cache_dir = default_cache_dir();
   if (options.core.empty()) return usage_error("wanted a core file: heapwalk [COMMAND] CORE [BINARY] [OPTIONS]");
   if (auto wrong = convert_objects(raw, options.objects)) return wrong;
   if (raw.limit) {

@@ -30,7 +30,8 @@ struct Options {
   std::string output;  // empty or "-": standard output
   std::string sysroot;
   std::vector<std::string> debug_dirs;
-  size_t threads = 0;  // 0: as many as there are CPUs
+  std::string cache_dir;  // empty: none
+  size_t threads = 0;     // 0: as many as there are CPUs
   When color = When::automatic;
   When progress = When::automatic;
   bool quiet = false;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "dump/core_dump.h"
-#include "dwarf/type_reader.h"
+#include "dwarf/type_cache.h"
 #include "heapwalk/root_set.h"
 
 namespace heapwalk {
@@ -53,7 +53,7 @@ class ModuleVariables {
     if (is_new) {
       Read& result = at->second;
       result.frames = FrameVariables(std::move(pcs_[&module]));
-      result.variables = read_debug_info(module, threads_, *types_, *diagnostics_, options_, &result.frames);
+      result.variables = read_debug_info_cached(module, threads_, *types_, *diagnostics_, options_, &result.frames);
     }
     return at->second;
   }

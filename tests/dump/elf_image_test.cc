@@ -70,7 +70,7 @@ uint64_t use_everything(const ElfImage& image) {
   EXPECT_TRUE(table.check());
   for (const Symbol& symbol : table.all()) sum += symbol.name.size();
   if (auto link = image.debug_link()) sum += link->crc;
-  if (auto link = image.alternate_debug_link()) sum += link->size();
+  if (auto link = image.alternate_link()) sum += link->file_name.size() + link->id.size() + image.alternate_id().size();
   return sum + image.has_debug_info();
 }
 

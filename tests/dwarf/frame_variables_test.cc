@@ -85,7 +85,7 @@ std::string describe(const CoreDump& dump, const TypeTable& types, const FrameVa
   const bool is_scalar = type.kind == TypeKind::pointer || is_integer;
   const bool in_memory = pieces[0].kind == LocationPiece::Kind::memory;
   if (!is_scalar && !in_memory) return "";
-  std::string text = in_memory && !type.form == PointerForm::reference ? fmt::format("at {:#x}", pieces[0].value) : "";
+  std::string text = in_memory && type.form != PointerForm::reference ? fmt::format("at {:#x}", pieces[0].value) : "";
   if (!is_scalar) return text;
   auto value = in_memory ? dump.memory.read_word(Address{pieces[0].value}) : pieces[0].value;
   if (!value) return "";

@@ -10,8 +10,7 @@
 #include <random>
 #include <set>
 
-#include "dwarf/type_reader.h"
-#include "tests/dwarf/compiled_module.h"
+#include "tests/dwarf/read_text.h"
 #include "tests/support/compiler.h"
 #include "tests/support/run_program.h"
 
@@ -20,8 +19,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using test::module_of;
+using test::find_tool;
+using test::lines_without;
 using test::open_image;
+using test::Read;
 using test::run_tool;
 using test::TemporaryDirectory;
 
@@ -66,47 +67,6 @@ int other(int x) {
 }
 )";
 
-// What was read, as text: the same for the same content.
-struct Read {
-  explicit Read(const std::string& program, const CoreOptions& options = {}, size_t threads = 2) {
-    auto image = open_image(program);
-    if (image == nullptr) return;
-    TypeTableBuilder builder;
-    const VariableTable table = read_debug_info(module_of(image), threads, builder, diagnostics, options);
-    const TypeTable& known = builder.table();
-    EXPECT_TRUE(known.check());
-    for (auto all : {table.all(), table.tls()}) {
-      for (const Variable& each : all) {
-        variables += fmt::format("{}: {}, {} bytes, {}{}\n", each.name, known.spelled(each.type), each.size_bytes,
-                                 each.source, each.tls ? ", thread-local" : "");
-      }
-    }
-    for (uint32_t i = 0; i < known.size(); ++i) {
-      std::string text = fmt::format("{}, {} bytes:", known.spelled(TypeId{i}), known[TypeId{i}].size_bytes);
-      for (const Field& field : known.fields(TypeId{i})) {
-        text += fmt::format(" {} {}@{}", known.spelled(field.type), field.name, field.offset_bytes);
-      }
-      types.insert(std::move(text));
-    }
-  }
-  std::string losses() const {
-    std::string text;
-    for (const Diagnostic& each : diagnostics.all())
-      text += fmt::format("{} {}: {}\n", each.count, each.code, each.text);
-    return text;
-  }
-
-  std::string variables;
-  std::set<std::string> types;
-  Diagnostics diagnostics;
-};
-
-std::string lines_without(const std::set<std::string>& lines, const std::set<std::string>& others) {
-  std::string text;
-  for (const std::string& line : lines) text += others.contains(line) ? "" : line + "\n";
-  return text;
-}
-
 struct Variant {
   const char* name;
   const char* compiler;
@@ -115,13 +75,6 @@ struct Variant {
 
 void PrintTo(const Variant& variant, std::ostream* out) {
   *out << variant.compiler << " " << variant.flags;
-}
-
-std::string find_tool(std::initializer_list<const char*> names) {
-  for (const char* name : names) {
-    if (run_command({name, "--version"}).status == 0) return name;
-  }
-  return "";
 }
 
 class Split : public testing::TestWithParam<Variant> {

@@ -47,7 +47,7 @@ class CommandLine : public ::testing::Test {
   CommandOutput shell(const std::string& script) {
     return run_captured(
         {"bash", "-c",
-         "heapwalk() { '" HEAPWALK_BINARY "' \"$@\"; }; cd '" + directory_.path().string() + "'; " + script});
+         "export HEAPWALK_CACHE_DIR=cache; heapwalk() { '" HEAPWALK_BINARY "' \"$@\"; }; cd '" + directory_.path().string() + "'; " + script});
   }
   TemporaryDirectory directory_;
   std::string core_;

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 
@@ -40,7 +41,10 @@ CommandOutput run_captured(const std::vector<std::string>& command) {
   return {WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status), read_file(out), read_file(err)};
 }
 
+// Nothing that a test reads or leaves is the user's: its cache is a directory of this process, gone at its end.
 CommandOutput run_heapwalk(const std::vector<std::string>& arguments) {
+  static const TemporaryDirectory cache;
+  ::setenv("HEAPWALK_CACHE_DIR", cache.path().c_str(), 1);
   std::vector<std::string> command = {HEAPWALK_BINARY};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return run_captured(command);
