@@ -86,7 +86,7 @@ DebugSections DebugSections::load(const Module& module, size_t threads, Diagnost
     auto alternate = std::make_shared<DebugSections>();
     alternate->is_alternate_ = true;
     alternate->load_sections(*shared, threads, diagnostics);
-    alternate->image_ = std::move(shared);
+    alternate->owner_ = std::move(shared);
     result.alternate_ = std::move(alternate);
   }
   return result;

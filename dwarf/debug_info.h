@@ -67,7 +67,7 @@ class DebugSections {
   bool is_split_ = false;
   bool is_alternate_ = false;
   std::shared_ptr<const DebugSections> alternate_;
-  std::shared_ptr<const ElfImage> image_;  // of an alternate file: nobody else keeps it open
+  std::shared_ptr<const ElfImage> owner_;  // of an alternate file: nobody else keeps it open
   std::map<std::string, SectionData, std::less<>> sections_;
 };
 
