@@ -55,8 +55,12 @@ struct ContainerRule {
   std::string_view vtable = {};    // … that the one beside it knows: a vtable, or a function that manages the value
   std::string_view small = {};     // pointers to this template may lead …
   std::string_view large = {};     // … to this one, which begins with it; the allocation's size tells
-  std::string_view filled = {};    // of the arrays inside, this many elements are in use …
-  uint8_t filled_more = 0;         // … or this many more
+  std::string_view size = {};      // the number of elements that it says it has: nodes, full buckets
+  std::string_view room = {};      // of a string: how many characters there is room for, beside `is_long`
+  std::string_view buckets = {};   // this member points to an array of pointers …
+  std::string_view bucket_count = {};  // … of that many
+  std::string_view filled = {};        // of the arrays inside, this many elements are in use …
+  uint8_t filled_more = 0;             // … or this many more
 };
 
 std::span<const ContainerRule> container_rules();  // container_rules.cc

@@ -14,6 +14,8 @@ constexpr uint64_t kMaxBytes = 1 << 20;  // of a type that is laid out
 constexpr size_t kMaxSteps = 1 << 18;    // of members looked at for one layout
 constexpr int kMaxDepth = 64;
 
+constexpr size_t kMaxContainers = 256;  // counted in one value
+
 constexpr uint8_t kUnset = 0xff;
 
 bool is_compound(TypeKind kind) {
@@ -32,6 +34,7 @@ class Flattener {
     if (steps_ > kMaxSteps) return all_conservative();
     collect_kinds();
     layout_.has_open_end = has_open_end(type);
+    describe_node(type);
     std::ranges::stable_sort(layout_.slots, {}, &PointerSlot::offset_bytes);
     return std::move(layout_);
   }
@@ -42,6 +45,7 @@ class Flattener {
     uint64_t offset = 0;
     const ContainerRule* rule = nullptr;  // of the container around
     TypeId container = kNoType;
+    TypeId shown = kNoType;  // the library's record around, if this is its implementation
     uint64_t container_offset = 0;
     bool weak = false;                    // in a union whose members disagree
     uint16_t guard = PointerSlot::kNone;  // of the optional or variant around
@@ -194,6 +198,7 @@ class Flattener {
     for (const Field& field : types_.fields(place.type)) lay_field(inner, field, depth);
     const bool is_container = inner.rule != nullptr && inner.container == place.type;
     if (is_container) find_element_range(place, *inner.rule, first_slot);
+    if (is_container && !place.weak) add_container(place, *inner.rule, first_slot);
   }
 
   // C99's `item items[]`; items[0] and items[1] before it.
@@ -216,6 +221,7 @@ class Flattener {
     Place part = record;
     part.offset += field.offset_bytes;
     part.type = field.type;
+    part.shown = shown_of(record, field);
     if (field.is_bit_field) return mark(part, 1, EdgeKind::tainted);
     if (record.rule != nullptr) {
       const TypeId stored = containers_.storage(*record.rule, record.container, field.name);
@@ -243,6 +249,50 @@ class Flattener {
       erase_readings(place, object, first_slot);
       add_range(object, first_slot, {.vtable_offset_bytes = vtable});
     }
+  }
+
+  // A map is known as std::map, not as the _Rb_tree that fills it; a vector in a tuple as a vector.
+  TypeId shown_of(const Place& record, const Field& field) const {
+    if (field.type == kNoType || !is_compound(types_[field.type].kind)) return kNoType;
+    const std::string_view name = types_[record.type].name;
+    const std::string_view of = template_name(name);
+    const size_t scope = of.rfind("::");
+    const std::string_view last = scope == std::string_view::npos ? of : of.substr(scope + 2);
+    const bool is_library = name.starts_with("std::") || name.starts_with("alloc::") || name.starts_with("hashbrown::");
+    const bool is_shell = last == "HashMap" || last == "HashSet";
+    const bool is_all = types_.size_bytes(field.type) == types_.size_bytes(record.type) || is_shell;
+    if (!is_library || !is_all || last == "pair" || last == "tuple" || last == "array") return kNoType;
+    return record.shown != kNoType || last.starts_with('_') ? record.shown : record.type;
+  }
+
+  void describe_node(TypeId type) {
+    const ContainerRule* rule = containers_.rule_of(type);
+    layout_.is_node = rule != nullptr && (!rule->storage.empty() || !rule->filled.empty());
+    if (!layout_.is_node) return;
+    if (const auto filled = find_member(types_, type, rule->filled)) {
+      layout_.filled_offset_bytes = static_cast<uint32_t>(filled->offset_bytes);
+      layout_.filled_bytes = static_cast<uint8_t>(std::min<uint64_t>(types_.size_bytes(filled->type), 8));
+    }
+  }
+
+  void add_container(const Place& place, const ContainerRule& rule, size_t first_slot) {
+    if (layout_.containers.size() >= kMaxContainers) return;
+    ContainerPlace found = place_container(types_, rule, place.type, static_cast<uint32_t>(place.offset));
+    if (place.shown != kNoType) found.shown = place.shown;
+    found.guard = place.guard;
+    for (size_t i = first_slot; i < layout_.slots.size(); ++i) {
+      const PointerSlot& slot = layout_.slots[i];
+      const ContainerRule* of_target = containers_.rule_of(slot.target);
+      const bool is_node = of_target != nullptr && (!of_target->storage.empty() || !of_target->filled.empty());
+      if (slot.offset_bytes == found.first) {
+        found.element = slot.target;
+      } else if (found.first == ElementRange::kNone && found.node == ElementRange::kNone && is_node) {
+        found.node = slot.offset_bytes;
+        found.element = slot.target;
+        found.large_node = slot.large;
+      }
+    }
+    if (found.says_size()) layout_.containers.push_back(found);
   }
 
   // `void* or whatever is small enough`: no reading of the word is better than another.

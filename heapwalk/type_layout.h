@@ -17,7 +17,7 @@
 #include <map>
 #include <vector>
 
-#include "heapwalk/containers.h"
+#include "heapwalk/container_places.h"
 #include "heapwalk/retention_graph.h"
 
 namespace heapwalk {
@@ -89,6 +89,10 @@ struct TypeLayout {
   std::vector<ElementRange> ranges;
   std::vector<Guard> guards;
   std::vector<UnionTag> tags;
+  std::vector<ContainerPlace> containers;  // the first ones of those that are certainly there, or say so
+  bool is_node = false;                    // of a container
+  uint32_t filled_offset_bytes = 0;        // of a node with many elements: where their number is …
+  uint8_t filled_bytes = 0;                // … and how large; 0: it has one
 
   // Whether a guard holds in the value that lies there. False when it is cut off.
   bool holds(uint16_t guard, const std::byte* data, uint64_t data_bytes) const;
