@@ -188,7 +188,10 @@ void read_objects(const CensusInput& input, uint32_t first, uint32_t last, Censu
     const Bytes bytes = input.dump.memory.read(address, input.types.bytes_in_use(id, size_bytes));
     if (layout.is_node && !shape.is_array) census.found[index(shape.element)] += node_elements(layout, bytes);
     if (layout.containers.empty()) return;
+    const ElementUse* use = shape.is_array ? input.types.use_of(id) : nullptr;
+    const Bytes whole = use == nullptr ? Bytes() : input.dump.memory.read(address, size_bytes);
     for (uint64_t at = shape.header_bytes; at + layout.size_bytes <= bytes.size(); at += layout.size_bytes) {
+      if (use != nullptr && !use->covers(at, layout.size_bytes, whole.data(), whole.size())) continue;
       read_value(input, layout, shape.element, bytes.subspan(at, layout.size_bytes), false, census);
       if (!shape.is_array) break;
     }

@@ -21,7 +21,7 @@ ContainerPlace place_container(const TypeTable& types, const ContainerRule& rule
   place.offset_bytes = offset_bytes;
   place.first = offset_of(rule.first);
   place.end = offset_of(rule.end);
-  place.limit = offset_of(rule.limit);
+  if (rule.begin.empty()) place.limit = offset_of(rule.limit);  // one block of several does not say how many there are
   place.length = offset_of(rule.length);
   place.room = offset_of(rule.room);
   place.is_long = offset_of(rule.is_long);

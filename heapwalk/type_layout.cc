@@ -1,7 +1,6 @@
 #include "heapwalk/type_layout.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -239,9 +238,20 @@ class Flattener {
 
   void find_element_range(const Place& place, const ContainerRule& rule, size_t first_slot) {
     if (const uint32_t first = offset_of(place, rule.first); first != ElementRange::kNone) {
-      add_range(first, first_slot,
-                {offset_of(place, rule.end), offset_of(place, rule.limit), offset_of(place, rule.length),
-                 offset_of(place, rule.count), offset_of(place, rule.capacity), offset_of(place, rule.mask)});
+      ElementRange range;
+      range.end_offset_bytes = offset_of(place, rule.end);
+      range.limit_offset_bytes = offset_of(place, rule.limit);
+      range.length_offset_bytes = offset_of(place, rule.length);
+      range.count_offset_bytes = offset_of(place, rule.count);
+      range.capacity_offset_bytes = offset_of(place, rule.capacity);
+      range.mask_offset_bytes = offset_of(place, rule.mask);
+      range.begin_offset_bytes = offset_of(place, rule.begin);
+      range.head_offset_bytes = offset_of(place, rule.head);
+      add_range(first, first_slot, range);
+      if (const uint32_t last = offset_of(place, rule.last); last != ElementRange::kNone) {
+        range.limit_offset_bytes = offset_of(place, rule.last_limit);
+        add_range(last, first_slot, range);
+      }
     }
     const uint32_t object = offset_of(place, rule.object);
     const uint32_t vtable = offset_of(place, rule.vtable);
@@ -311,11 +321,17 @@ class Flattener {
     layout_.slots.push_back(slot);
   }
 
+  // A deque's pointers to the first and behind the last element may lead to the start of a block, too.
   void add_range(uint64_t pointer_offset, size_t first_slot, const ElementRange& range) {
     if (layout_.ranges.size() >= PointerSlot::kNone) return;
+    const bool has_begin = range.begin_offset_bytes != ElementRange::kNone;
     for (size_t i = first_slot; i < layout_.slots.size(); ++i) {
-      if (layout_.slots[i].offset_bytes == pointer_offset)
-        layout_.slots[i].range = static_cast<uint16_t>(layout_.ranges.size());
+      PointerSlot& slot = layout_.slots[i];
+      const bool is_edge =
+          has_begin && (slot.offset_bytes == range.begin_offset_bytes || slot.offset_bytes == range.end_offset_bytes);
+      if (slot.offset_bytes == pointer_offset || (is_edge && slot.range == PointerSlot::kNone)) {
+        slot.range = static_cast<uint16_t>(layout_.ranges.size());
+      }
     }
     layout_.ranges.push_back(range);
   }
@@ -360,6 +376,9 @@ class Flattener {
   // Members are laid out one over the other. Those with pointers decide; if there are several, no reading is certain,
   // unless the choice is written beside it.
   void lay_union(const Place& place, int depth) {
+    for (const Field& field : types_.fields(place.type)) {
+      if (field.variant == FieldVariant::discriminant) return lay_variants(place, field, depth);
+    }
     if (is_raw_storage(types_[place.type].name)) {
       return mark(place, types_.size_bytes(place.type), EdgeKind::conservative);
     }
@@ -371,6 +390,28 @@ class Flattener {
     for (const Field& field : types_.fields(place.type)) {
       Place part = chosen;
       part.weak = place.weak || with_pointers > 1;
+      lay_field(part, field, depth);
+    }
+  }
+
+  // A Rust enum: its discriminant says which variant is there.
+  void lay_variants(const Place& place, const Field& number, int depth) {
+    const uint64_t number_bytes = types_.size_bytes(number.type);
+    const uint64_t mask = number_bytes >= 8 ? UINT64_MAX : (uint64_t{1} << 8 * number_bytes) - 1;
+    std::vector<uint64_t> values;
+    for (const Field& field : types_.fields(place.type)) {
+      if (field.variant == FieldVariant::when) values.push_back(types_.discriminant(place.type, field.name) & mask);
+    }
+    size_t next = 0;
+    for (const Field& field : types_.fields(place.type)) {
+      Place part = place;
+      if (field.variant == FieldVariant::when) {
+        guard(part, place.offset + number.offset_bytes, number_bytes,
+              {.test = Guard::Test::equal, .value = values[next++]});
+      } else if (field.variant == FieldVariant::otherwise) {
+        guard(part, place.offset + number.offset_bytes, number_bytes, {.test = Guard::Test::none_of, .others = values});
+      }
+      if (part.guard == place.guard && field.variant != FieldVariant::discriminant) part.weak = true;
       lay_field(part, field, depth);
     }
   }
@@ -436,22 +477,6 @@ class Flattener {
 };
 
 }  // namespace
-
-bool TypeLayout::holds(uint16_t guard, const std::byte* data, uint64_t data_bytes) const {
-  for (; guard != Guard::kNone; guard = guards[guard].outer) {
-    const Guard& test = guards[guard];
-    if (test.offset_bytes + uint64_t{test.size_bytes} > data_bytes) return false;
-    uint64_t value = 0;
-    std::memcpy(&value, data + test.offset_bytes, test.size_bytes);
-    value &= test.mask;
-    const bool holds = test.test == Guard::Test::not_zero ? value != 0
-                       : test.test == Guard::Test::equal  ? value == test.value
-                       : test.test == Guard::Test::above  ? value > test.value
-                                                          : std::ranges::find(test.others, value) == test.others.end();
-    if (!holds) return false;
-  }
-  return true;
-}
 
 const TypeLayout& TypeLayouts::of(TypeId type) {
   auto [at, is_new] = layouts_.try_emplace(type);

@@ -44,6 +44,8 @@ struct ElementRange {
   uint32_t count_offset_bytes = kNone;     // the number of elements in use
   uint32_t capacity_offset_bytes = kNone;  // the number of elements there is room for
   uint32_t mask_offset_bytes = kNone;      // one less than the number of elements, which end at the pointer
+  uint32_t begin_offset_bytes = kNone;     // the pointer to the first element in use, if that is not the first of all
+  uint32_t head_offset_bytes = kNone;      // its number, in a ring
   uint32_t vtable_offset_bytes = kNone;    // the vtable of a Rust trait object: it knows the element
 };
 
