@@ -75,8 +75,9 @@ class ContainerReader {
   uint64_t room_at(uint64_t address) const {
     const Address at{address};
     if (!input_.objects.span().contains(at)) return 0;
-    const auto id = input_.objects.find_used(at);
-    return id && input_.objects.address(*id) == at ? input_.objects.size_bytes(*id) : 0;
+    const ObjectIndex::Nearest nearest = input_.objects.nearest(at, input_.objects.place(at));
+    const bool begins_there = nearest.start == at && input_.objects.contains_used(nearest, at);
+    return begins_there ? input_.objects.size_bytes(ObjectId{nearest.id}) : 0;
   }
 
   static Tally tally(uint64_t elements, uint64_t unused_bytes, bool has_memory) {
