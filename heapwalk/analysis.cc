@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "dump/base/parallel.h"
+#include "heapwalk/container_census.h"
 #include "heapwalk/roots/find_roots.h"
 #include "heapwalk/roots/word_scan.h"
 #include "heapwalk/summary_builder.h"
@@ -130,6 +131,8 @@ Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& op
   clock.start("types");  // what the objects are; from here on no object changes its type
   analysis.types = infer_types(*analysis.dump, analysis.objects, analysis.roots, std::move(types).finish(), threads,
                                analysis.diagnostics);
+  analysis.summary.containers = count_containers({*analysis.dump, analysis.objects, analysis.roots, *analysis.types},
+                                                 threads, analysis.diagnostics);
 
   clock.start("references");  // every word that refers to an object; from here on no new edge appears
   Result<RetentionGraph> graph = scan_references(*analysis.dump, analysis.objects, analysis.roots, *analysis.types,

@@ -37,11 +37,12 @@ struct Summary {
   Totals totals;
   std::vector<MemoryRow> memory;
   std::vector<AllocatorRow> allocators;
-  std::vector<SuspectRow> suspects;  // most retained first
-  std::vector<RootRow> roots;        // by retained bytes, descending; all with retained > 0
-  std::vector<OwnerRow> owners;      // modules, threads, mappings by retained bytes
-  std::vector<TypeRow> types;        // by bytes, descending
-  std::vector<LeakRow> leaks;        // by bytes, descending
+  std::vector<SuspectRow> suspects;      // most retained first
+  std::vector<RootRow> roots;            // by retained bytes, descending; all with retained > 0
+  std::vector<OwnerRow> owners;          // modules, threads, mappings by retained bytes
+  std::vector<TypeRow> types;            // by bytes, descending
+  std::vector<LeakRow> leaks;            // by bytes, descending
+  std::vector<ContainerRow> containers;  // by unused bytes, descending
   EvidenceBytes evidence;
   uint64_t graph_nodes = 0, graph_edges = 0;
 };

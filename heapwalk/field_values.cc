@@ -52,7 +52,7 @@ class FieldPrinter {
     } else if (is_compound(type)) {
       push_fields(type, 0, 0);
     } else {
-      push({0, "", type, 0, false});
+      push({0, "", type, 0});
     }
     for (size_t steps = 0; !stack_.empty() && rows_.size() < kMaxRows && steps < kMaxSteps; ++steps) {
       const Item item = std::move(stack_.back());
@@ -69,7 +69,7 @@ class FieldPrinter {
     std::string name;
     TypeId type;
     uint64_t offset_bytes;
-    bool is_bit_field;
+    uint8_t bit_offset = 0, bit_size = 0;  // of a bit field
   };
 
   bool is_compound(TypeId id) const {
@@ -90,7 +90,7 @@ class FieldPrinter {
     for (size_t i = std::min(fields.size(), kMaxRows); i-- > 0;) {  // the first on top
       const Field& field = fields[i];
       push({depth, field.is_base ? std::string() : std::string(field.name), field.type,
-            offset_bytes + field.offset_bytes, field.is_bit_field});
+            offset_bytes + field.offset_bytes, field.bit_offset, field.bit_size});
     }
   }
 
@@ -103,8 +103,8 @@ class FieldPrinter {
       return;
     }
     const uint64_t shown = std::min(count, kMaxElements);
-    if (shown < count) push({depth, fmt::format("… {} more", count - shown), kNoType, offset_bytes, false});
-    for (uint64_t i = shown; i-- > 0;) push({depth, fmt::format("[{}]", i), element, offset_bytes + i * stride, false});
+    if (shown < count) push({depth, fmt::format("… {} more", count - shown), kNoType, offset_bytes});
+    for (uint64_t i = shown; i-- > 0;) push({depth, fmt::format("[{}]", i), element, offset_bytes + i * stride});
   }
 
   void add_row(const Item& item) {
@@ -124,7 +124,7 @@ class FieldPrinter {
     } else if (type.kind == TypeKind::array) {
       add_array(item, type, may_nest);
     } else {
-      rows_.back().value = item.is_bit_field ? "(bit field)" : scalar_text(type, item.offset_bytes);
+      rows_.back().value = item.bit_size != 0 ? bits_text(type, item) : scalar_text(type, item.offset_bytes);
     }
   }
 
@@ -147,6 +147,22 @@ class FieldPrinter {
     if (bytes.empty()) return count == 0 ? "\"\"" : "(absent from the core)";
     std::string_view text = text_of(bytes);
     return quoted_text(text.substr(0, text.find('\0')), kMaxTextBytes);
+  }
+
+  // The lowest bit comes first, as on every machine whose cores are read.
+  std::string bits_text(const Type& type, const Item& item) const {
+    const uint64_t end = (uint64_t{item.bit_offset} + item.bit_size + 7) / 8;
+    Bytes bytes = memory_.read_exactly(range_.begin + item.offset_bytes, end);
+    if (bytes.empty() || item.bit_size > 64) return "(absent from the core)";
+    uint64_t value = 0;
+    for (uint32_t bit = 0; bit < item.bit_size; ++bit) {
+      const uint32_t at = item.bit_offset + bit;
+      value |= (static_cast<uint64_t>(bytes[at / 8]) >> at % 8 & 1) << bit;
+    }
+    if (type.encoding == BaseEncoding::boolean) return value == 0 ? "false" : "true";
+    const bool is_negative = type.encoding == BaseEncoding::signed_integer && (value >> (item.bit_size - 1) & 1) != 0;
+    if (is_negative && item.bit_size < 64) value |= UINT64_MAX << item.bit_size;
+    return is_negative ? fmt::format("{}", static_cast<int64_t>(value)) : fmt::format("{}", value);
   }
 
   std::string scalar_text(const Type& type, uint64_t offset_bytes) const {

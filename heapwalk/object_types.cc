@@ -53,6 +53,12 @@ uint64_t ObjectTypes::bytes_in_use(ObjectId object, uint64_t size_bytes) const {
   return at != in_use_.end() && at->object == index(object) ? std::min(at->bytes, size_bytes) : size_bytes;
 }
 
+const ElementUse* ObjectTypes::use_of(ObjectId object) const {
+  if (uses_.empty()) return nullptr;
+  auto at = std::ranges::lower_bound(uses_, index(object), {}, &std::pair<uint32_t, ElementUse>::first);
+  return at != uses_.end() && at->first == index(object) ? &at->second : nullptr;
+}
+
 const TypeLayout* ObjectTypes::layout_of(TypeId type) const {
   return type == kNoType || layouts_ == nullptr ? nullptr : layouts_->find(type);
 }

@@ -15,8 +15,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "heapwalk/element_use.h"
 #include "heapwalk/object_index.h"
 #include "heapwalk/type_layout.h"
 
@@ -60,6 +62,8 @@ class ObjectTypes {
   }
   // How many of the object's elements are in use, in bytes: vector's size as against its capacity. Others: all.
   uint64_t bytes_in_use(ObjectId object, uint64_t size_bytes) const;
+  // Where those are not the first ones: which. Then bytes_in_use() is where the last one may end. Null: the first ones.
+  const ElementUse* use_of(ObjectId object) const;
 
   // Of the type of a root; null when it has none.
   const TypeLayout* layout_of(TypeId type) const;
@@ -88,12 +92,13 @@ class ObjectTypes {
     uint64_t bytes;
   };
   TypeTable table_;
-  std::unique_ptr<Containers> containers_;  // over table_
-  std::unique_ptr<TypeLayouts> layouts_;    // over both
-  std::vector<std::string> names_;          // size classes first
-  std::vector<Kind> kinds_;                 // kinds_[0]: nothing known
-  std::vector<uint16_t> kind_of_;           // by ObjectId; empty when nothing is known of any
-  std::vector<InUse> in_use_;               // by object; those with spare capacity only
+  std::unique_ptr<Containers> containers_;             // over table_
+  std::unique_ptr<TypeLayouts> layouts_;               // over both
+  std::vector<std::string> names_;                     // size classes first
+  std::vector<Kind> kinds_;                            // kinds_[0]: nothing known
+  std::vector<uint16_t> kind_of_;                      // by ObjectId; empty when nothing is known of any
+  std::vector<InUse> in_use_;                          // by object; those with spare capacity only
+  std::vector<std::pair<uint32_t, ElementUse>> uses_;  // by object
 };
 
 }  // namespace heapwalk

@@ -161,7 +161,9 @@ class BlockScan {
       elements = scene_.types.bytes_in_use(id, object.size_bytes()) / shape.layout->size_bytes;
       elements = std::min(elements, room.size_bytes() / shape.layout->size_bytes);
     }
-    const Address end = scan_elements(node, room, *shape.layout, elements);
+    const ElementUse* use = shape.is_array ? scene_.types.use_of(id) : nullptr;
+    const Address end = use == nullptr ? scan_elements(node, room, *shape.layout, elements)
+                                       : scan_used(node, object, *shape.layout, elements, *use);
     scan(node, {end, object.end}, shape.has_tail ? EdgeKind::conservative : EdgeKind::tainted);
   }
 
@@ -183,6 +185,22 @@ class BlockScan {
       if (!layout.guarded.empty()) scan_guarded(node, {at, end}, layout);
     }
     return end;
+  }
+
+  // The same where some elements are stale.
+  Address scan_used(uint32_t node, AddressRange object, const TypeLayout& layout, uint64_t elements,
+                    const ElementUse& use) {
+    const Bytes bytes = scene_.memory.read(object.begin, object.size_bytes());
+    Address at = object.begin;
+    for (uint64_t i = 0; i < elements; ++i) {
+      if (use.covers(i * layout.size_bytes, layout.size_bytes, bytes.data(), bytes.size())) {
+        scan_elements(node, {at, object.end}, layout, 1);
+      } else {
+        scan(node, {at, at + layout.size_bytes}, EdgeKind::tainted);
+      }
+      at = at + layout.size_bytes;
+    }
+    return at;
   }
 
   // What a guard says is there: its words once more, the better kind of a reference counts.

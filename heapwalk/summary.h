@@ -83,6 +83,15 @@ struct TypeRow {
   uint64_t count = 0, bytes = 0, retained_bytes = 0;
 };
 
+// Containers of one type in one place ("Session.events"), and the memory that they own but do not use.
+struct ContainerRow {
+  std::string type, holder;
+  uint64_t count = 0;     // containers
+  uint64_t elements = 0;  // in use in all of them; a string's characters, if it has memory of its own
+  uint64_t unused_bytes = 0;
+  uint64_t empty_with_memory = 0;  // containers without elements that have memory of their own nevertheless
+};
+
 struct LeakRow {
   std::string type;      // of the leak roots
   uint64_t roots = 0;    // source components of this type and shape

@@ -37,6 +37,8 @@ void PointerJudge::follow(const Source& source, Follower& follower) const {
   const uint64_t elements = source.is_array ? source.size_bytes / layout.size_bytes : 1;
   for (uint64_t e = 0; e < elements; ++e) {
     const uint64_t base = e * layout.size_bytes;
+    if (source.use != nullptr && !source.use->covers(base, layout.size_bytes, source.data, source.object_bytes))
+      continue;
     for (const PointerSlot& slot : layout.slots) {
       if (slot.target == kNoType || base + slot.offset_bytes + 8 > source.size_bytes) continue;
       if (slot.is_weak && !has_capacity(layout, slot)) continue;
@@ -100,9 +102,20 @@ Extent PointerJudge::read_extent(const ElementRange& range, Address first, uint6
   };
   if (auto capacity = word(range.capacity_offset_bytes)) extent.room = bytes_of(*capacity);
   if (auto count = word(range.count_offset_bytes)) extent.in_use = bytes_of(*count);
+  if (auto head = word(range.head_offset_bytes)) {
+    extent.begin = bytes_of(*head);
+    extent.form = ElementUse::Form::ring;
+  }
+  if (auto begin = word(range.begin_offset_bytes)) {  // it, and the end, may be in another block
+    extent.begin = *begin - first.value <= extent.room ? *begin - first.value : 0;
+    const uint64_t end = extent.in_use <= extent.room ? extent.in_use : extent.room;
+    extent.in_use = end - std::min(end, extent.begin);
+    extent.form = ElementUse::Form::ring;
+  }
   if (auto mask = word(range.mask_offset_bytes); mask && *mask < kMaxElements && each < kMaxElements) {
     extent.in_use = (*mask + 1) * each;
     extent.whole = ((extent.in_use + 15) & ~uint64_t{15}) + *mask + 1 + 16;
+    extent.form = ElementUse::Form::buckets;
   }
   return extent;
 }
@@ -112,6 +125,7 @@ bool PointerJudge::is_plausible(const Candidate& candidate, uint64_t each, uint6
   const Extent& extent = candidate.extent;
   if (extent.room != UINT64_MAX) {
     if (extent.room > room || room - extent.room >= max_slack(room) || extent.room % each != 0) return false;
+    if (extent.begin > extent.room || extent.begin % each != 0) return false;
     if (extent.in_use != UINT64_MAX && (extent.in_use > extent.room || extent.in_use % each != 0)) return false;
   }
   if (extent.whole != UINT64_MAX && (extent.whole > room || room - extent.whole >= max_slack(room))) return false;
@@ -161,7 +175,7 @@ std::optional<Claim> PointerJudge::claim_of(const Candidate& candidate, std::vec
   if (claim.strength == Strength::weak && candidate.extent.room != UINT64_MAX) claim.strength = Strength::array;
   if (claim.strength == Strength::container) {
     claim.evidence = TypeEvidence::container;
-    claim.bytes_in_use = candidate.extent.in_use;
+    claim.use = {candidate.extent.form, candidate.extent.in_use, candidate.extent.begin, candidate.extent.room};
   }
   return claim;
 }

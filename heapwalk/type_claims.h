@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "dump/core_dump.h"
+#include "heapwalk/element_use.h"
 #include "heapwalk/object_types.h"
 
 namespace heapwalk {
@@ -53,7 +54,7 @@ struct Claim {
   uint8_t header_bytes = 0;
   bool has_tail = false;
   TypeEvidence evidence = TypeEvidence::pointer;
-  uint64_t bytes_in_use = UINT64_MAX;
+  ElementUse use = {};
 };
 
 struct Hint {  // a record lies in the object, but is not all of it
@@ -85,11 +86,15 @@ struct Source {  // a typed place whose pointers are followed
   const std::byte* data;
   uint64_t size_bytes;
   bool is_array;
+  const ElementUse* use = nullptr;  // of the elements, if not all are in use; then the data are the object's
+  uint64_t object_bytes = 0;
 };
 
 struct Extent {  // of the elements behind a container's pointer, in bytes
   uint64_t in_use = UINT64_MAX;
   uint64_t room = UINT64_MAX;
+  uint64_t begin = 0;  // of the first one in use
+  ElementUse::Form form = ElementUse::Form::leading;
   uint64_t zero_at = UINT64_MAX;  // an element that has to be zero
   uint64_t whole = UINT64_MAX;    // the allocation, elements and what the container keeps behind them
 };

@@ -179,17 +179,15 @@ class TypeInference {
       const uint64_t size_bytes = in_use(ObjectId{queued.object});
       const std::byte* data = bytes_at(follower.region, queued.start, size_bytes);
       if (data == nullptr || size_bytes <= shape.header_bytes) continue;
-      judge_->follow({shape.layout, data + shape.header_bytes, size_bytes - shape.header_bytes, shape.is_array},
+      const ElementUse* use = uses_.find(queued.object);
+      judge_->follow({shape.layout, data + shape.header_bytes, size_bytes - shape.header_bytes, shape.is_array, use,
+                      use == nullptr ? 0 : objects_.size_bytes(ObjectId{queued.object})},
                      follower);
     }
     judge_->judge_ahead(follower);
   }
 
-  uint64_t in_use(ObjectId id) const {
-    auto at = spare_.find(index(id));
-    const uint64_t size_bytes = objects_.size_bytes(id);
-    return at == spare_.end() ? size_bytes : std::min(at->second, size_bytes);
-  }
+  uint64_t in_use(ObjectId id) const { return uses_.end(index(id), objects_.size_bytes(id)); }
 
   const std::byte* bytes_at(const Region*& region, Address address, uint64_t size_bytes) const {
     if (region == nullptr || !region->range.contains(address)) region = dump_.memory.find(address);
@@ -243,11 +241,7 @@ class TypeInference {
         ++dropped_kinds_;
         continue;
       }
-      if (claim.bytes_in_use < objects_.size_bytes(ObjectId{claim.object})) {
-        spare_[claim.object] = claim.bytes_in_use;
-      } else {
-        spare_.erase(claim.object);
-      }
+      uses_.set(claim.object, claim.use, objects_.size_bytes(ObjectId{claim.object}));
       set_kind(claim.object, claim.start, kind);
     }
   }
@@ -402,8 +396,10 @@ class TypeInference {
 
   void finish() {
     name_text();
-    for (const auto& [object, bytes] : spare_) result_->in_use_.push_back({object, bytes});
+    for (const auto& [object, bytes] : uses_.ends()) result_->in_use_.push_back({object, bytes});
     std::ranges::sort(result_->in_use_, {}, &ObjectTypes::InUse::object);
+    result_->uses_.assign(uses_.others().begin(), uses_.others().end());
+    std::ranges::sort(result_->uses_, {}, &std::pair<uint32_t, ElementUse>::first);
     if (result_->kinds_.size() == 1) result_->kind_of_ = std::vector<uint16_t>();
     if (conflicts_ > 0) {
       diagnostics_.add("type_conflict", "pointers of different types lead to one allocation; the first was believed",
@@ -431,8 +427,8 @@ class TypeInference {
   std::set<TypeId> parts_;  // records that embeddings_ knows the places of
   std::unique_ptr<Embeddings> embeddings_;
   std::unique_ptr<TraitObjects> trait_objects_;
-  std::vector<Queued> queue_;                     // objects whose pointers are to be followed
-  std::unordered_map<uint32_t, uint64_t> spare_;  // by object: bytes in use, where that is not all
+  std::vector<Queued> queue_;  // objects whose pointers are to be followed
+  ElementUses uses_;
   std::unordered_map<uint64_t, uint16_t> kind_numbers_;
   uint64_t last_key_ = UINT64_MAX;  // most claims in a row are of one kind
   uint16_t last_kind_ = 0;

@@ -1,7 +1,6 @@
 #include "heapwalk/type_layout.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -13,6 +12,8 @@ namespace {
 constexpr uint64_t kMaxBytes = 1 << 20;  // of a type that is laid out
 constexpr size_t kMaxSteps = 1 << 18;    // of members looked at for one layout
 constexpr int kMaxDepth = 64;
+
+constexpr size_t kMaxContainers = 256;  // counted in one value
 
 constexpr uint8_t kUnset = 0xff;
 
@@ -32,6 +33,7 @@ class Flattener {
     if (steps_ > kMaxSteps) return all_conservative();
     collect_kinds();
     layout_.has_open_end = has_open_end(type);
+    describe_node(type);
     std::ranges::stable_sort(layout_.slots, {}, &PointerSlot::offset_bytes);
     return std::move(layout_);
   }
@@ -42,6 +44,7 @@ class Flattener {
     uint64_t offset = 0;
     const ContainerRule* rule = nullptr;  // of the container around
     TypeId container = kNoType;
+    TypeId shown = kNoType;  // the library's record around, if this is its implementation
     uint64_t container_offset = 0;
     bool weak = false;                    // in a union whose members disagree
     uint16_t guard = PointerSlot::kNone;  // of the optional or variant around
@@ -195,6 +198,7 @@ class Flattener {
     for (const Field& field : types_.fields(place.type)) lay_field(inner, field, depth);
     const bool is_container = inner.rule != nullptr && inner.container == place.type;
     if (is_container) find_element_range(place, *inner.rule, first_slot);
+    if (is_container && !place.weak) add_container(place, *inner.rule, first_slot);
   }
 
   // C99's `item items[]`; items[0] and items[1] before it. Rust's ArcInner<[T]>.
@@ -210,6 +214,7 @@ class Flattener {
     Place part = record;
     part.offset += field.offset_bytes;
     part.type = field.type;
+    part.shown = shown_of(record, field);
     if (field.is_bit_field) return mark(part, 1, EdgeKind::tainted);
     if (record.rule != nullptr) {
       const TypeId stored = containers_.storage(*record.rule, record.container, field.name);
@@ -227,9 +232,20 @@ class Flattener {
 
   void find_element_range(const Place& place, const ContainerRule& rule, size_t first_slot) {
     if (const uint32_t first = offset_of(place, rule.first); first != ElementRange::kNone) {
-      add_range(first, first_slot,
-                {offset_of(place, rule.end), offset_of(place, rule.limit), offset_of(place, rule.length),
-                 offset_of(place, rule.count), offset_of(place, rule.capacity), offset_of(place, rule.mask)});
+      ElementRange range;
+      range.end_offset_bytes = offset_of(place, rule.end);
+      range.limit_offset_bytes = offset_of(place, rule.limit);
+      range.length_offset_bytes = offset_of(place, rule.length);
+      range.count_offset_bytes = offset_of(place, rule.count);
+      range.capacity_offset_bytes = offset_of(place, rule.capacity);
+      range.mask_offset_bytes = offset_of(place, rule.mask);
+      range.begin_offset_bytes = offset_of(place, rule.begin);
+      range.head_offset_bytes = offset_of(place, rule.head);
+      add_range(first, first_slot, range);
+      if (const uint32_t last = offset_of(place, rule.last); last != ElementRange::kNone) {
+        range.limit_offset_bytes = offset_of(place, rule.last_limit);
+        add_range(last, first_slot, range);
+      }
     }
     const uint32_t object = offset_of(place, rule.object);
     const uint32_t vtable = offset_of(place, rule.vtable);
@@ -237,6 +253,50 @@ class Flattener {
       erase_readings(place, object, first_slot);
       add_range(object, first_slot, {.vtable_offset_bytes = vtable});
     }
+  }
+
+  // A map is known as std::map, not as the _Rb_tree that fills it; a vector in a tuple as a vector.
+  TypeId shown_of(const Place& record, const Field& field) const {
+    if (field.type == kNoType || !is_compound(types_[field.type].kind)) return kNoType;
+    const std::string_view name = types_[record.type].name;
+    const std::string_view of = template_name(name);
+    const size_t scope = of.rfind("::");
+    const std::string_view last = scope == std::string_view::npos ? of : of.substr(scope + 2);
+    const bool is_library = name.starts_with("std::") || name.starts_with("alloc::") || name.starts_with("hashbrown::");
+    const bool is_shell = last == "HashMap" || last == "HashSet";
+    const bool is_all = types_.size_bytes(field.type) == types_.size_bytes(record.type) || is_shell;
+    if (!is_library || !is_all || last == "pair" || last == "tuple" || last == "array") return kNoType;
+    return record.shown != kNoType || last.starts_with('_') ? record.shown : record.type;
+  }
+
+  void describe_node(TypeId type) {
+    const ContainerRule* rule = containers_.rule_of(type);
+    layout_.is_node = rule != nullptr && (!rule->storage.empty() || !rule->filled.empty());
+    if (!layout_.is_node) return;
+    if (const auto filled = find_member(types_, type, rule->filled)) {
+      layout_.filled_offset_bytes = static_cast<uint32_t>(filled->offset_bytes);
+      layout_.filled_bytes = static_cast<uint8_t>(std::min<uint64_t>(types_.size_bytes(filled->type), 8));
+    }
+  }
+
+  void add_container(const Place& place, const ContainerRule& rule, size_t first_slot) {
+    if (layout_.containers.size() >= kMaxContainers) return;
+    ContainerPlace found = place_container(types_, rule, place.type, static_cast<uint32_t>(place.offset));
+    if (place.shown != kNoType) found.shown = place.shown;
+    found.guard = place.guard;
+    for (size_t i = first_slot; i < layout_.slots.size(); ++i) {
+      const PointerSlot& slot = layout_.slots[i];
+      const ContainerRule* of_target = containers_.rule_of(slot.target);
+      const bool is_node = of_target != nullptr && (!of_target->storage.empty() || !of_target->filled.empty());
+      if (slot.offset_bytes == found.first) {
+        found.element = slot.target;
+      } else if (found.first == ElementRange::kNone && found.node == ElementRange::kNone && is_node) {
+        found.node = slot.offset_bytes;
+        found.element = slot.target;
+        found.large_node = slot.large;
+      }
+    }
+    if (found.says_size()) layout_.containers.push_back(found);
   }
 
   // `void* or whatever is small enough`: no reading of the word is better than another.
@@ -255,11 +315,17 @@ class Flattener {
     layout_.slots.push_back(slot);
   }
 
+  // A deque's pointers to the first and behind the last element may lead to the start of a block, too.
   void add_range(uint64_t pointer_offset, size_t first_slot, const ElementRange& range) {
     if (layout_.ranges.size() >= PointerSlot::kNone) return;
+    const bool has_begin = range.begin_offset_bytes != ElementRange::kNone;
     for (size_t i = first_slot; i < layout_.slots.size(); ++i) {
-      if (layout_.slots[i].offset_bytes == pointer_offset)
-        layout_.slots[i].range = static_cast<uint16_t>(layout_.ranges.size());
+      PointerSlot& slot = layout_.slots[i];
+      const bool is_edge =
+          has_begin && (slot.offset_bytes == range.begin_offset_bytes || slot.offset_bytes == range.end_offset_bytes);
+      if (slot.offset_bytes == pointer_offset || (is_edge && slot.range == PointerSlot::kNone)) {
+        slot.range = static_cast<uint16_t>(layout_.ranges.size());
+      }
     }
     layout_.ranges.push_back(range);
   }
@@ -304,6 +370,9 @@ class Flattener {
   // Members are laid out one over the other. Those with pointers decide; if there are several, no reading is certain,
   // unless the choice is written beside it.
   void lay_union(const Place& place, int depth) {
+    for (const Field& field : types_.fields(place.type)) {
+      if (field.variant == FieldVariant::discriminant) return lay_variants(place, field, depth);
+    }
     if (is_raw_storage(types_[place.type].name)) {
       return mark(place, types_.size_bytes(place.type), EdgeKind::conservative);
     }
@@ -315,6 +384,28 @@ class Flattener {
     for (const Field& field : types_.fields(place.type)) {
       Place part = chosen;
       part.weak = place.weak || with_pointers > 1;
+      lay_field(part, field, depth);
+    }
+  }
+
+  // A Rust enum: its discriminant says which variant is there.
+  void lay_variants(const Place& place, const Field& number, int depth) {
+    const uint64_t number_bytes = types_.size_bytes(number.type);
+    const uint64_t mask = number_bytes >= 8 ? UINT64_MAX : (uint64_t{1} << 8 * number_bytes) - 1;
+    std::vector<uint64_t> values;
+    for (const Field& field : types_.fields(place.type)) {
+      if (field.variant == FieldVariant::when) values.push_back(types_.discriminant(place.type, field.name) & mask);
+    }
+    size_t next = 0;
+    for (const Field& field : types_.fields(place.type)) {
+      Place part = place;
+      if (field.variant == FieldVariant::when) {
+        guard(part, place.offset + number.offset_bytes, number_bytes,
+              {.test = Guard::Test::equal, .value = values[next++]});
+      } else if (field.variant == FieldVariant::otherwise) {
+        guard(part, place.offset + number.offset_bytes, number_bytes, {.test = Guard::Test::none_of, .others = values});
+      }
+      if (part.guard == place.guard && field.variant != FieldVariant::discriminant) part.weak = true;
       lay_field(part, field, depth);
     }
   }
@@ -380,22 +471,6 @@ class Flattener {
 };
 
 }  // namespace
-
-bool TypeLayout::holds(uint16_t guard, const std::byte* data, uint64_t data_bytes) const {
-  for (; guard != Guard::kNone; guard = guards[guard].outer) {
-    const Guard& test = guards[guard];
-    if (test.offset_bytes + uint64_t{test.size_bytes} > data_bytes) return false;
-    uint64_t value = 0;
-    std::memcpy(&value, data + test.offset_bytes, test.size_bytes);
-    value &= test.mask;
-    const bool holds = test.test == Guard::Test::not_zero ? value != 0
-                       : test.test == Guard::Test::equal  ? value == test.value
-                       : test.test == Guard::Test::above  ? value > test.value
-                                                          : std::ranges::find(test.others, value) == test.others.end();
-    if (!holds) return false;
-  }
-  return true;
-}
 
 const TypeLayout& TypeLayouts::of(TypeId type) {
   auto [at, is_new] = layouts_.try_emplace(type);

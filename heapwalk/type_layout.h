@@ -17,7 +17,7 @@
 #include <map>
 #include <vector>
 
-#include "heapwalk/containers.h"
+#include "heapwalk/container_places.h"
 #include "heapwalk/retention_graph.h"
 
 namespace heapwalk {
@@ -45,6 +45,8 @@ struct ElementRange {
   uint32_t count_offset_bytes = kNone;     // the number of elements in use
   uint32_t capacity_offset_bytes = kNone;  // the number of elements there is room for
   uint32_t mask_offset_bytes = kNone;      // one less than the number of elements, which end at the pointer
+  uint32_t begin_offset_bytes = kNone;     // the pointer to the first element in use, if that is not the first of all
+  uint32_t head_offset_bytes = kNone;      // its number, in a ring
   uint32_t vtable_offset_bytes = kNone;    // the vtable of a Rust trait object: it knows the element
 };
 
@@ -90,6 +92,10 @@ struct TypeLayout {
   std::vector<ElementRange> ranges;
   std::vector<Guard> guards;
   std::vector<UnionTag> tags;
+  std::vector<ContainerPlace> containers;  // the first ones of those that are certainly there, or say so
+  bool is_node = false;                    // of a container
+  uint32_t filled_offset_bytes = 0;        // of a node with many elements: where their number is …
+  uint8_t filled_bytes = 0;                // … and how large; 0: it has one
 
   // Whether a guard holds in the value that lies there. False when it is cut off.
   bool holds(uint16_t guard, const std::byte* data, uint64_t data_bytes) const;

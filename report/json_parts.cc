@@ -97,6 +97,17 @@ void write_types(std::span<const TypeRow> types, JsonWriter& json) {
   });
 }
 
+void write_containers(std::span<const ContainerRow> containers, JsonWriter& json) {
+  json.rows("containers", containers, [&](const ContainerRow& row) {
+    json.member("type", row.type);
+    json.member("holder", row.holder);
+    json.member("count", row.count);
+    json.member("elements", row.elements);
+    json.member("unused_bytes", row.unused_bytes);
+    json.member("empty_with_memory", row.empty_with_memory);
+  });
+}
+
 void write_evidence(const EvidenceBytes& evidence, JsonWriter& json) {
   json.key("evidence");
   json.begin_object();

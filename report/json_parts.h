@@ -19,6 +19,7 @@ void write_leaks(std::span<const LeakRow> leaks, JsonWriter& json);
 void write_steps(std::string_view name, std::span<const PathStep> steps, JsonWriter& json);
 void write_path(const RootPath& path, JsonWriter& json);  // members of an object that is open
 void write_types(std::span<const TypeRow> types, JsonWriter& json);
+void write_containers(std::span<const ContainerRow> containers, JsonWriter& json);
 void write_evidence(const EvidenceBytes& evidence, JsonWriter& json);
 void write_diagnostics(const Diagnostics& diagnostics, JsonWriter& json);
 

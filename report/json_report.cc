@@ -80,6 +80,7 @@ void write_json_report(const DocumentRequest& request, Output& output) {
   write_types(first_rows(summary.types, limit), json);
   write_leaks(first_rows(summary.leaks, limit), json);
   write_evidence(summary.evidence, json);
+  write_containers(first_rows(summary.containers, limit), json);
   json.key("graph");
   json.begin_object();
   json.member("nodes", summary.graph_nodes);

@@ -60,6 +60,7 @@ void write_json_types(const DocumentRequest& request, Output& output) {
   begin_document(json);
   write_types(first_rows(sorted_types(request.analysis, request.type_sort), request.limit.value_or(0)), json);
   write_evidence(request.analysis.summary.evidence, json);
+  write_containers(first_rows(request.analysis.summary.containers, request.limit.value_or(0)), json);
   write_diagnostics(request.analysis.diagnostics, json);
   end_document(json);
 }

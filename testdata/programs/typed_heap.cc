@@ -1,5 +1,5 @@
 // typed_heap TRUTH_FILE: builds the heap of a small server out of everything that C++ programs keep on heaps, writes the type of
-// every live block to TRUTH_FILE and dumps core.
+// every live block to TRUTH_FILE, what the containers own to TRUTH_FILE.containers, and dumps core.
 //
 //     g_application ─► Application ─┬─ maps, sets, hash maps, lists, deques, vectors with std::allocator
 //     g_sessions, g_curves          ├─ classes: virtual functions, multiple and virtual inheritance
@@ -488,5 +488,6 @@ int main(int argc, char** argv) {
   namer.name_start<Named*>(g_application->posters.data());  // they are owned through Shape
   namer.visit(t_recent);
   truth_write(argv[1], demangled);
+  write_containers((std::string(argv[1]) + ".containers").c_str(), demangled);
   abort();
 }

@@ -73,6 +73,36 @@ const void* word_of(const T& object, size_t position) {
   return word;
 }
 
+// What containers own, by their type: rows `type <TAB> containers <TAB> elements <TAB> unused bytes`.
+struct ContainerTruth {
+  const char* type;
+  size_t count, elements, unused_bytes;
+};
+inline ContainerTruth container_truths[128];
+
+inline void count_container(const char* type, size_t elements, size_t unused_bytes) {
+  for (ContainerTruth& truth : container_truths) {
+    if (truth.type != nullptr && strcmp(truth.type, type) != 0) continue;
+    truth = {type, truth.count + 1, truth.elements + elements, truth.unused_bytes + unused_bytes};
+    return;
+  }
+  truth_fail("too many types of containers", type, "", 0);
+}
+
+inline void write_containers(const char* path, const char* (*spell)(const char* type)) {
+  static char row[kTruthMaxName + 100];
+  const int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  for (const ContainerTruth& truth : container_truths) {
+    if (truth.type == nullptr) break;
+    const int length = snprintf(row, sizeof row, "%s\t%zu\t%zu\t%zu\n", spell(truth.type), truth.count, truth.elements,
+                                truth.unused_bytes);
+    if (length < 0 || write(file, row, static_cast<size_t>(length)) != length) {
+      truth_fail("cannot write", path, truth.type, 0);
+    }
+  }
+  close(file);
+}
+
 struct Namer {
   // A block that begins at p; what is elsewhere (inside its owner, in static memory) has no block.
   template <class T>
@@ -116,6 +146,7 @@ struct Namer {
   template <class T, class A>
   void visit(const std::vector<T, A>& vector) {
     name_start<T>(vector.data());
+    count_container(typeid(vector).name(), vector.size(), (vector.capacity() - vector.size()) * sizeof(T));
     for (const T& element : vector) visit(element);
   }
   template <class T, class A>
@@ -138,6 +169,14 @@ struct Namer {
     for (const auto& element : container) {
       truth_name(&element, typeid(Node).name(), 0);
       visit(element);
+    }
+    if constexpr (requires { container.bucket_count(); }) {
+      size_t empty = 0;
+      for (size_t i = 0; i < container.bucket_count(); ++i) empty += container.bucket_size(i) == 0 ? 1 : 0;
+      const bool has_memory = truth_at(reinterpret_cast<uintptr_t>(word_of(container, 0))) != nullptr;
+      count_container(typeid(container).name(), container.size(), has_memory ? empty * sizeof(void*) : 0);
+    } else if constexpr (requires { container.size(); }) {
+      count_container(typeid(container).name(), container.size(), 0);
     }
   }
   template <class T, class A>
@@ -174,7 +213,7 @@ struct Namer {
   void visit(const std::unique_ptr<T, D>& pointer) {
     if (!pointer) return;
     name_object(*pointer);
-    visit(*pointer);
+    if (truth_first_visit(pointer.get())) visit(*pointer);  // raw pointers are visited like this, too
   }
   template <class T>
   void visit(T* const& owned) {

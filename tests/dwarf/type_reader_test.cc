@@ -163,6 +163,13 @@ void check_c(const std::string& program) {
   EXPECT_TRUE(number->is_bit_field && other->is_bit_field && wide->is_bit_field);
   EXPECT_EQ((number->offset_bytes | other->offset_bytes) % 4, 0u);
   EXPECT_EQ(wide->offset_bytes % 8, 0u);
+  EXPECT_EQ(number->bit_size, 5);
+  EXPECT_EQ(other->bit_size, 9);
+  EXPECT_EQ(wide->bit_size, 40);
+  const auto first_bit = [](const Field& field) { return field.offset_bytes * 8 + field.bit_offset; };
+  // The ABI packs them one behind the other; `other` would reach over the end of its unit, and begins the next.
+  EXPECT_EQ(first_bit(*other), (first_bit(*number) / 32 + 1) * 32);
+  EXPECT_EQ(first_bit(*wide), first_bit(*other) + 9);
   // An anonymous member's fields are found in its type.
   size_t anonymous = 0;
   for (const Field& field : read.table.fields(*read.table.find("Everything"))) {

@@ -66,6 +66,30 @@ TEST_F(FieldValues, ScalarsOfARecord) {
             "number = -5\nratio = 2.5\nopen = true\nletter = 120 \"x\"\ncolour = -1\nnext = 0xabc0\nnone = null\n");
 }
 
+Field bits(std::string_view name, TypeId type, uint8_t first, uint8_t size) {
+  Field field{.name = name, .type = type};
+  field.is_bit_field = true;
+  field.bit_offset = first;
+  field.bit_size = size;
+  return field;
+}
+
+TEST_F(FieldValues, BitFieldsHaveValues) {
+  TypeId type = record("Flags", 8,
+                       {bits("low", long_, 0, 3), bits("sign", int_, 3, 5), bits("on", bool_, 7, 1),
+                        bits("across", long_, 6, 20), bits("rest", long_, 26, 38)});
+  struct Flags {
+    unsigned long low : 3;
+    signed long sign : 5;
+    unsigned long other : 56;
+  } flags = {5, -3, 0x123456789abcd};
+  put(0, flags);
+  uint64_t word = 0;
+  std::memcpy(&word, bytes_.data(), 8);
+  EXPECT_EQ(values(type, 8), "low = 5\nsign = -3\non = true\nacross = " + std::to_string(word >> 6 & 0xfffff) +
+                                 "\nrest = " + std::to_string(word >> 26) + "\n");
+}
+
 TEST_F(FieldValues, TextIsQuotedEscapedAndBounded) {
   TypeId type = record("R", 32,
                        {{.name = "text", .type = builder_.pointer_to(char_), .offset_bytes = 0},

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "heapwalk/element_use.h"
 #include "heapwalk/field_names.h"
 
 namespace heapwalk {
@@ -197,6 +198,59 @@ TEST(TypeLayout, RustTreeNodesAreGuardedByTheirLength) {
   EXPECT_EQ(layout.slots[3].guard, PointerSlot::kNone);  // there is an edge more than keys
   EXPECT_EQ(layout.guards.at(layout.slots[4].guard).value, 0);
   EXPECT_EQ(layout.slots[4].large, internal);
+}
+
+TEST(TypeLayout, VariantsOfRustEnumsAreToldApart) {
+  Table t;
+  TypeId byte = t.builder.base("u8", 1, BaseEncoding::unsigned_integer);
+  Field tag = field("", byte, 0);
+  tag.variant = FieldVariant::discriminant;
+  Field text = field("Text", t.record("Value::Text", 16, {field("__0", t.pointer(t.char_), 8)}), 0);
+  Field list = field("List", t.record("Value::List", 16, {field("__0", t.pointer(t.long_), 8)}), 0);
+  text.variant = FieldVariant::when;
+  list.variant = FieldVariant::otherwise;
+  TypeId value = t.record("Value", 16, {tag, text, list}, {}, TypeKind::union_);
+  t.builder.set_discriminant(value, "Text", 0xffffffffffffff80);  // −128, as wide as the file has it
+  Containers containers(t.builder.table());
+  TypeLayouts layouts(t.builder.table(), containers);
+  const TypeLayout& layout = layouts.of(value);
+  ASSERT_EQ(layout.slots.size(), 2U);
+  for (uint64_t number : {uint64_t{0x80}, uint64_t{0x11}}) {
+    const uint64_t words[] = {number, 0x5555};
+    for (const PointerSlot& slot : layout.slots) {
+      EXPECT_FALSE(slot.is_weak);
+      const bool is_text = slot.target == t.char_;
+      EXPECT_EQ(layout.holds(slot.guard, reinterpret_cast<const std::byte*>(words), sizeof words),
+                is_text == (number == 0x80));
+    }
+  }
+  EXPECT_EQ(layout.kinds.size(), 1U);
+  EXPECT_EQ(layout.kinds[0].kind, EdgeKind::tainted);
+  EXPECT_EQ(layout.guarded.size(), 2U);
+}
+
+std::string used(const ElementUse& use, std::vector<uint8_t> object = {}) {
+  std::string text;
+  for (uint64_t at = 0; at < 6 * 8; at += 8) {
+    text += use.covers(at, 8, reinterpret_cast<const std::byte*>(object.data()), object.size()) ? 'x' : '.';
+  }
+  return text;
+}
+
+TEST(ElementUse, OfRingsAndBuckets) {
+  EXPECT_EQ(used({}), "xxxxxx");
+  EXPECT_EQ(used({.bytes = 17}), "xx....");
+  EXPECT_EQ(used({ElementUse::Form::ring, 24, 32, 48}), "x...xx");
+  EXPECT_EQ(used({ElementUse::Form::ring, 16, 8, 48}), ".xx...");
+  EXPECT_EQ(used({ElementUse::Form::ring, 0, 8, 48}), "......");
+  EXPECT_EQ(used({ElementUse::Form::ring, 48, 8, 32}), "xxxx..");
+  EXPECT_EQ(used({ElementUse::Form::ring, 48, 64, 48}), "......");  // a lie
+  std::vector<uint8_t> object(32 + 4 + 16, 0xff);
+  object[32] = 0x7f;  // the last bucket
+  object[34] = 0x00;
+  EXPECT_EQ(used({ElementUse::Form::buckets, 32}, object), ".x.x..");
+  object.resize(34);
+  EXPECT_EQ(used({ElementUse::Form::buckets, 32}, object), "...x..");
 }
 
 TEST(TypeLayout, TraitObjectsAndSharedSlices) {

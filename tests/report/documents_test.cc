@@ -206,7 +206,7 @@ TEST(Documents, JsonReportKeepsTheContract) {
   Json report = parse_json(document("report", "json", plain(sample)));
   EXPECT_EQ(report["schema"].text(), "heapwalk/1");
   for (const char* key : {"core", "totals", "memory", "allocators", "suspects", "roots", "types", "leaks", "evidence",
-                          "diagnostics", "stages"}) {
+                          "containers", "diagnostics", "stages"}) {
     EXPECT_TRUE(report.has(key)) << key;
   }
   Json totals = report["totals"];

@@ -258,6 +258,8 @@ Analysis sample_analysis() {
   s.owners = {{"server", "module", 48'000'000, 120'004}, {"thread 1240 \"worker-3\"", "thread", 12'000'000, 4'996}};
   s.types = {{"Session", 60'000, 24'000'000, 47'000'000}, {"[48 B]", 65'000, 3'120'000, 3'120'000}};
   s.leaks = {{"Request", 2'500, 5'000, 4'000'000, Address{0x55550020}}};
+  s.containers = {{"std::vector<Request, std::allocator<Request> >", "Session.pending", 40, 5'000, 1'250'000, 3},
+                  {"std::map<int, Session*>", "g_sessions", 1, 120'000, 0, 0}};
   s.evidence = {.runtime = 24'000'000, .container = 0, .pointer = 0, .field = 0, .none = 40'000'000};
   analysis.diagnostics = Diagnostics();
   analysis.diagnostics.add("missing_module", "libfoo.so: file not found, its variables have no names");
