@@ -34,10 +34,11 @@ struct Type {
       {};  // "ns::Session", "std::vector<int, std::allocator<int> >"; empty: anonymous, pointer, array
   uint32_t first_field = 0, field_count = 0;
   uint32_t first_argument = 0, argument_count = 0;
+  std::string_view mangled = {};  // see TypeTable::find_mangled()
 };
 
 // In a union that is a Rust enum: the number that tells which variant is there; a variant that is there when the number is
-// TypeTable::discriminant() of it, or when it is no other one's (the niche of `Option<Box<T>>`: None is 0).
+// Field::discriminant, or when it is no other one's (the niche of `Option<Box<T>>`: None is 0).
 enum class FieldVariant : uint8_t { none, discriminant, when, otherwise };
 
 struct Field {
@@ -49,6 +50,7 @@ struct Field {
   bool is_bit_field = false;     // of `bit_size` bits, from bit `bit_offset` of the unit of its type at the offset
   uint8_t bit_offset = 0, bit_size = 0;
   FieldVariant variant = FieldVariant::none;
+  uint64_t discriminant = 0;  // of a variant that is there when the number is this
 };
 
 }  // namespace heapwalk

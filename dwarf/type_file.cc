@@ -8,7 +8,7 @@ namespace heapwalk {
 namespace {
 
 constexpr uint64_t kMagic = 0x3173657079747768;  // "hwtypes1"
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
 struct Header {
   uint64_t magic = kMagic;
@@ -27,16 +27,18 @@ struct Text {
 
 struct FileType {
   uint64_t size_bytes = 0, count = 0;
-  Text name;
+  Text name, mangled;
   uint32_t target = 0, first_field = 0, field_count = 0, first_argument = 0, argument_count = 0;
   uint8_t kind = 0, encoding = 0, form = 0, unused = 0;
 };
 
 struct FileField {
-  uint64_t offset_bytes = 0;
+  uint64_t offset_bytes = 0, discriminant = 0;
   Text name;
   uint32_t type = 0;
-  uint8_t is_base = 0, is_virtual_base = 0, is_bit_field = 0, unused = 0;
+  uint8_t is_base = 0, is_virtual_base = 0, is_bit_field = 0, bit_offset = 0, bit_size = 0, variant = 0;
+  uint16_t unused = 0;
+  uint32_t unused_too = 0;
 };
 
 struct FileVariable {
@@ -74,6 +76,7 @@ class Writer {
     append(FileType{.size_bytes = type.size_bytes,
                     .count = type.count,
                     .name = keep(type.name),
+                    .mangled = keep(type.mangled),
                     .target = index(type.target),
                     .first_field = type.first_field,
                     .field_count = type.field_count,
@@ -85,11 +88,15 @@ class Writer {
   }
   void add(const Field& field) {
     append(FileField{.offset_bytes = field.offset_bytes,
+                     .discriminant = field.discriminant,
                      .name = keep(field.name),
                      .type = index(field.type),
                      .is_base = field.is_base,
                      .is_virtual_base = field.is_virtual_base,
-                     .is_bit_field = field.is_bit_field});
+                     .is_bit_field = field.is_bit_field,
+                     .bit_offset = field.bit_offset,
+                     .bit_size = field.bit_size,
+                     .variant = static_cast<uint8_t>(field.variant)});
   }
   void add(TypeId argument) { append(index(argument)); }
   void add(const Variable& variable) {
@@ -188,16 +195,22 @@ class Reader {
             .first_field = record.first_field,
             .field_count = record.field_count,
             .first_argument = record.first_argument,
-            .argument_count = record.argument_count};
+            .argument_count = record.argument_count,
+            .mangled = text(record.mangled)};
   }
   Field read_field() {
     const auto record = *reader_.read<FileField>();
+    expect(record.variant <= static_cast<uint8_t>(FieldVariant::otherwise));
     return {.name = text(record.name),
             .type = type_id(record.type),
             .offset_bytes = record.offset_bytes,
             .is_base = record.is_base != 0,
             .is_virtual_base = record.is_virtual_base != 0,
-            .is_bit_field = record.is_bit_field != 0};
+            .is_bit_field = record.is_bit_field != 0,
+            .bit_offset = record.bit_offset,
+            .bit_size = record.bit_size,
+            .variant = static_cast<FieldVariant>(record.variant),
+            .discriminant = record.discriminant};
   }
   Variable read_variable() {
     const auto record = *reader_.read<FileVariable>();

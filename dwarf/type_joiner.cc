@@ -182,11 +182,7 @@ void TypeJoiner::fill(const Place& place) {
   const TypeDetail& detail = said.details[said.entries[place.entry].detail];
   std::vector<Field> fields;
   for (uint32_t i = detail.first_member; i != kNoIndex; i = said.members[i].next) {
-    const TypeMember& member = said.members[i];
-    fields.push_back(field_of(member, detail.size_bytes));
-    if (member.variant == FieldVariant::when) {
-      types_.set_discriminant(place.unit->resolved[place.entry], member.name, member.discriminant);
-    }
+    fields.push_back(field_of(said.members[i], detail.size_bytes));
   }
   std::vector<TypeId> arguments;
   for (uint32_t i = detail.first_argument; i != kNoIndex; i = said.arguments[i].next) {
@@ -202,6 +198,7 @@ Field TypeJoiner::field_of(const TypeMember& member, uint64_t owner_size_bytes) 
   field.is_bit_field = member.is_bit_field;
   if (member.is_base && field.type != kNoType) field.name = types_.table()[field.type].name;
   field.variant = member.variant;
+  field.discriminant = member.discriminant;
   if (member.is_bit_field) {
     // The unit of its type that holds it; a packed one may reach over two.
     const uint64_t size = types_.table().size_bytes(field.type);

@@ -78,6 +78,7 @@ void TypeMerger::fill_added() {
       arguments.push_back(id_of(argument));
     }
     process_.fill(ids_[at], std::move(fields), std::move(arguments));
+    process_.set_mangled(ids_[at], type.mangled);
   }
 }
 

@@ -27,11 +27,6 @@ std::optional<TypeId> TypeTable::find_mangled(std::string_view name) const {
   return at == by_mangled_.end() ? std::nullopt : std::optional(at->second);
 }
 
-uint64_t TypeTable::discriminant(TypeId owner, std::string_view field) const {
-  auto at = discriminants_.find({owner, field});
-  return at == discriminants_.end() ? 0 : at->second;
-}
-
 std::string TypeTable::spelled(TypeId id) const {
   std::string suffix;
   for (int part = 0; part < kMaxSpelledParts; ++part) {
@@ -182,11 +177,10 @@ TypeId TypeTableBuilder::declare(std::string_view name) {
 }
 
 void TypeTableBuilder::set_mangled(TypeId id, std::string_view name) {
-  if (!name.empty()) table_.by_mangled_.try_emplace(keep(name), id);
-}
-
-void TypeTableBuilder::set_discriminant(TypeId id, std::string_view field, uint64_t value) {
-  table_.discriminants_.try_emplace({id, keep(field)}, value);
+  if (name.empty()) return;
+  Type& type = table_.types_[index(id)];
+  type.mangled = keep(name);
+  table_.by_mangled_.try_emplace(type.mangled, id);
 }
 
 // Whether a value of type `outer` holds one of type `inner`. Types that are filled already hold no circle; what is smaller

@@ -49,8 +49,6 @@ class TypeTable {
 
   // A defined type by its full name; a record wins over others. Nothing for an unknown name.
   std::optional<TypeId> find(std::string_view name) const;
-  // Of a field that is FieldVariant::when; its low bytes, as many as the discriminant has.
-  uint64_t discriminant(TypeId owner, std::string_view field) const;
   // A class by the part of its functions' symbols that stands for it (mangled_class()); known of some templates only.
   std::optional<TypeId> find_mangled(std::string_view name) const;
   // As a programmer writes it: "Session*", "int[16]", "void"; anonymous ones "(anonymous struct)".
@@ -64,7 +62,6 @@ class TypeTable {
   std::vector<TypeId> arguments_;
   std::deque<std::string> names_;  // what the views point to, in blocks that never grow beyond what they reserved
   std::unordered_map<std::string_view, TypeId> by_name_, by_mangled_;
-  std::map<std::pair<TypeId, std::string_view>, uint64_t> discriminants_;  // by enum and variant
 };
 
 // Grows a table. Strings are copied.
@@ -89,7 +86,6 @@ class TypeTableBuilder {
   // Sorts the fields; drops those that lie outside the type, contain it by value or have an unknown id. Returns how many.
   size_t fill(TypeId id, std::vector<Field> fields, std::vector<TypeId> arguments);
   void set_mangled(TypeId id, std::string_view name);
-  void set_discriminant(TypeId id, std::string_view field, uint64_t value);
 
   // What open() or enumeration() would find. Any number of threads may ask while nobody adds.
   std::optional<TypeId> known(TypeKind kind, std::string_view name, uint64_t size_bytes) const;

@@ -17,6 +17,9 @@ Agreement TypeAgreement::of(const TypeLayout& layout, Address start) const {
     if (slot.is_weak || slot.target == kNoType || slot.offset_bytes + uint64_t{8} > bytes.size()) continue;
     if (slot.is_erased || (slot.guard != Guard::kNone && !layout.holds(slot.guard, bytes.data(), bytes.size())))
       continue;
+    const bool is_trait_object =
+        slot.range != PointerSlot::kNone && layout.ranges[slot.range].vtable_offset_bytes != ElementRange::kNone;
+    if (is_trait_object) continue;  // its type is not the field's
     const uint64_t word = load<uint64_t>(bytes.data() + slot.offset_bytes);
     if (!PointerJudge::is_null(slot, word)) ask(slot, Address{word}, agreement);
     if (agreement.contradicted) break;

@@ -394,7 +394,7 @@ class Flattener {
     const uint64_t mask = number_bytes >= 8 ? UINT64_MAX : (uint64_t{1} << 8 * number_bytes) - 1;
     std::vector<uint64_t> values;
     for (const Field& field : types_.fields(place.type)) {
-      if (field.variant == FieldVariant::when) values.push_back(types_.discriminant(place.type, field.name) & mask);
+      if (field.variant == FieldVariant::when) values.push_back(field.discriminant & mask);
     }
     size_t next = 0;
     for (const Field& field : types_.fields(place.type)) {

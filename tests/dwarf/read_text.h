@@ -35,9 +35,15 @@ struct Read {
       }
     }
     for (uint32_t i = 0; i < known.size(); ++i) {
-      std::string text = fmt::format("{}, {} bytes:", known.spelled(TypeId{i}), known[TypeId{i}].size_bytes);
+      const Type& type = known[TypeId{i}];
+      std::string text = fmt::format("{}, {} bytes, {} {}:", known.spelled(TypeId{i}), type.size_bytes,
+                                     static_cast<int>(type.form), type.mangled);
       for (const Field& field : known.fields(TypeId{i})) {
         text += fmt::format(" {} {}@{}", known.spelled(field.type), field.name, field.offset_bytes);
+        if (field.is_base) text += " base";
+        if (field.is_bit_field) text += fmt::format(" bits {}+{}", field.bit_offset, field.bit_size);
+        if (field.variant != FieldVariant::none)
+          text += fmt::format(" variant {} {:#x}", static_cast<int>(field.variant), field.discriminant);
       }
       in_order += text + "\n";
       types.insert(std::move(text));

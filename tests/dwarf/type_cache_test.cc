@@ -19,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 using test::compile_cxx;
+using test::lines_without;
 using test::module_of;
 using test::open_image;
 using test::Read;
@@ -103,6 +104,26 @@ TEST_F(Cache, SaysWhatWasRead) {
   const Read plain(program_);
   EXPECT_EQ(plain.variables, whole_.variables);
   EXPECT_EQ(plain.types, whole_.types);
+}
+
+// What only Rust has: variants with their numbers, pointers that lead to one.
+TEST_F(Cache, SaysWhatWasReadOfRust) {
+  if (run_command({"rustc", "--version"}).status != 0) GTEST_SKIP() << "no rustc on this machine";
+  directory_.write("enums.rs", R"(
+pub enum Shape { Circle(Box<u64>), Square { side: u32 }, Far(i64) }
+pub static mut SHAPE: Option<Shape> = None;
+fn main() { unsafe { SHAPE = Some(Shape::Far(std::env::args().count() as i64)); } }
+)");
+  const std::string program = directory_.file("enums");
+  ASSERT_TRUE(run_tool(
+      {"rustc", "-g", "-Clink-arg=-Wl,--build-id=0x0123456789abcdee", directory_.file("enums.rs"), "-o", program}));
+  const Read plain = read_cached({program}, without_);
+  EXPECT_NE(plain.in_order.find("Circle@0 variant 2 0x"), std::string::npos);
+  expect_same(read_cached({program}, with_), plain);
+  ASSERT_TRUE(fs::exists(directory_.file("a/cache/0123456789abcdee.types")));
+  expect_same(read_cached({program}, with_), plain);
+  const Read alone(program);
+  EXPECT_EQ(lines_without(alone.types, plain.types), "");
 }
 
 TEST_F(Cache, HoldsWhatTheFileNoLongerSays) {

@@ -208,9 +208,9 @@ TEST(TypeLayout, VariantsOfRustEnumsAreToldApart) {
   Field text = field("Text", t.record("Value::Text", 16, {field("__0", t.pointer(t.char_), 8)}), 0);
   Field list = field("List", t.record("Value::List", 16, {field("__0", t.pointer(t.long_), 8)}), 0);
   text.variant = FieldVariant::when;
+  text.discriminant = 0xffffffffffffff80;  // −128, as wide as the file has it
   list.variant = FieldVariant::otherwise;
   TypeId value = t.record("Value", 16, {tag, text, list}, {}, TypeKind::union_);
-  t.builder.set_discriminant(value, "Text", 0xffffffffffffff80);  // −128, as wide as the file has it
   Containers containers(t.builder.table());
   TypeLayouts layouts(t.builder.table(), containers);
   const TypeLayout& layout = layouts.of(value);
