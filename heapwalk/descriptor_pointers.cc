@@ -77,7 +77,7 @@ TypeId DescriptorPointers::choose(const std::vector<TypeId>& candidates, const M
   TypeId only = kNoType;
   for (TypeId candidate : candidates) {
     const Agreement agreement = agreement_.of(*state_.find_layout(candidate), member.start);
-    if (agreement.contradicted || agreement.variables == 0) continue;
+    if (!agreement.is_possible() || agreement.variables == 0) continue;
     if (only != kNoType) return kNoType;
     only = candidate;
   }

@@ -24,7 +24,9 @@ const Field* field_at(const TypeTable& types, TypeId record, uint64_t offset) {
   for (const Field& field : types.fields(record)) {
     if (field.offset_bytes > offset) break;
     if (offset - field.offset_bytes < std::max<uint64_t>(types.size_bytes(field.type), 1)) {
-      if (found == nullptr || field.offset_bytes > found->offset_bytes) found = &field;
+      // An empty base lies where the first member does, and is said to be one byte large.
+      const bool was_empty = found != nullptr && types.size_bytes(found->type) <= 1 && types.size_bytes(field.type) > 1;
+      if (found == nullptr || field.offset_bytes > found->offset_bytes || was_empty) found = &field;
     }
   }
   return found;

@@ -48,7 +48,7 @@ void TypeAgreement::ask(const PointerSlot& slot, Address value, Agreement& agree
   }
   const TypeId known = variable_at(value);
   if (known == kNoType) {
-    agreement.contradicted = dump_->memory.find(value) == nullptr;
+    agreement.doubts += dump_->memory.find(value) == nullptr ? 1 : 0;
   } else if (is_or_begins_with(known, slot.target)) {
     ++agreement.variables;
   } else {

@@ -3,8 +3,9 @@
 //     24 bytes: [ 0x5581c0 = &dbDictType ][ 0x7f10 → 512 bytes ][ 0 ]      struct dict { dictType* type; dictEntry** table; … }
 //                 a variable of type dictType: confirmed     may well be: nothing said
 //
-// A pointer that leads to something known to be what its field says confirms; one that leads to something else, or nowhere,
-// contradicts. Null pointers and what is not known say nothing. It is how one candidate is told from others of its size.
+// A pointer that leads to something known to be what its field says confirms; one that leads to something else contradicts.
+// One that leads nowhere is a doubt: it is no pointer, or one with a tag in its low bits. Null pointers and what is not known
+// say nothing. It is how one candidate is told from others of its size.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,11 @@ namespace heapwalk {
 struct Agreement {
   uint32_t objects = 0;    // pointers to allocations that are known to be what the field says
   uint32_t variables = 0;  // to variables of that type
+  uint32_t doubts = 0;     // to nothing at all
   bool contradicted = false;
   uint32_t confirmed() const { return objects + variables; }
+  // Nothing speaks against it, or more for it.
+  bool is_possible() const { return !contradicted && (doubts == 0 || confirmed() > doubts); }
 };
 
 class TypeAgreement {

@@ -28,6 +28,7 @@ namespace {
 constexpr size_t kMaxKinds = UINT16_MAX;
 constexpr size_t kMaxHints = size_t{1} << 22;
 constexpr int kGuessRounds = 64;
+constexpr uint64_t kLeastKnown = 1000;      // one object in so many has a type if the program has debug info
 constexpr uint64_t kTextSample = 256;       // bytes
 constexpr size_t kMaxCandidates = 64;       // records around one embedded record
 constexpr size_t kBatch = size_t{1} << 16;  // objects taken from the queue at once
@@ -252,7 +253,8 @@ class TypeInference {
     guess_by_embedding(claims);
     guess_by_company(claims);
     apply(claims);
-    if (queue_.empty()) apply(DescriptorPointers(dump_, objects_, state_, agreement_).claims(threads_));
+    if (queue_.empty() && knows_program())
+      apply(DescriptorPointers(dump_, objects_, state_, agreement_).claims(threads_));
     return !queue_.empty();
   }
 
@@ -292,7 +294,7 @@ class TypeInference {
     if (candidates.size() > kMaxCandidates) return kNoType;
     for (TypeId candidate : candidates) {
       const Agreement agreement = agreement_.of(state_.make_layouts(candidate), start);
-      if (agreement.contradicted && (must_agree || candidates.size() > 1)) continue;
+      if (!agreement.is_possible() && (must_agree || candidates.size() > 1)) continue;
       if (agreement.confirmed() == 0 && candidates.size() > 1) continue;
       if (only != kNoType) return kNoType;
       only = candidate;
@@ -337,6 +339,7 @@ class TypeInference {
   }
 
   void set_kind(uint32_t object, Address start, uint16_t kind) {
+    known_ += result_->kind_of_[object] == 0 ? 1 : 0;
     result_->kind_of_[object] = kind;
     const TypeLayout* layout = result_->kinds_[kind].shape.layout;
     if (layout == nullptr || layout->slots.empty()) return;
@@ -375,9 +378,11 @@ class TypeInference {
     return kind;
   }
 
-  // Only where some types are known: else a person looks at sizes, and the memory to tell the objects apart is not spent.
+  // Whether the types of the program itself are known, not only those of a library: then a look at all that is unknown pays.
+  bool knows_program() const { return known_ * kLeastKnown > objects_.size(); }
+
   void name_text() {
-    if (result_->kinds_.size() == 1 || result_->kinds_.size() > kMaxKinds) return;
+    if (!knows_program() || result_->kinds_.size() > kMaxKinds) return;
     const uint16_t text = intern("[text]", {}, TypeEvidence::none, Strength::none);
     constexpr uint32_t kObjects = 1 << 18;
     parallel_for((objects_.size() + kObjects - 1) / kObjects, threads_, [&](size_t piece) {
@@ -433,6 +438,7 @@ class TypeInference {
   uint64_t last_key_ = UINT64_MAX;  // most claims in a row are of one kind
   uint16_t last_kind_ = 0;
   std::unordered_map<std::string, uint32_t> type_numbers_;
+  uint64_t known_ = 0;  // objects that have a type
   uint64_t conflicts_ = 0;
   uint64_t dropped_kinds_ = 0;
   uint64_t dropped_hints_ = 0;

@@ -62,6 +62,16 @@ std::string name_at(const TypeTable& types, TypeId type, uint64_t offset) {
   return field_name(types, containers, type, offset);
 }
 
+TEST(FieldName, AnEmptyBaseHidesNoMember) {
+  Table t;
+  Field base = field("Tag", t.record("Tag", 1, {}), 0);
+  base.is_base = true;
+  TypeId pair =
+      t.record("Pair", 16, {base, field("first", t.pointer(t.int_), 0), field("second", t.pointer(t.int_), 8)});
+  EXPECT_EQ(name_at(t.builder.table(), pair, 0), "first");
+  EXPECT_EQ(name_at(t.builder.table(), pair, 8), "second");
+}
+
 TEST(TypeLayout, WordsOfARecord) {
   Table t;
   TypeId node = t.builder.open(TypeKind::record, "Node", 48).id;
