@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-#include "dwarf/debug_info.h"
+#include "dwarf/debug_entry.h"
 
 namespace heapwalk {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "dwarf/debug_info.h"
+#include "dwarf/debug_entry.h"
 
 namespace heapwalk {
 

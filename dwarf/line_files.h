@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "dwarf/debug_info.h"
+#include "dwarf/debug_entry.h"
 
 namespace heapwalk {
 

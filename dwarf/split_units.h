@@ -21,7 +21,7 @@
 #include "dump/elf_image.h"
 #include "dump/module.h"
 #include "dwarf/address_lists.h"
-#include "dwarf/debug_info.h"
+#include "dwarf/debug_entry.h"
 #include "dwarf/line_files.h"
 
 namespace heapwalk {

@@ -147,11 +147,11 @@ class Writer {
 class Reader {
  public:
   explicit Reader(Bytes file) : reader_(file) {
-    header_ = *reader_.read<Header>();
+    header_ = next<Header>();
     reader_.skip(header_.key_bytes);
     // Each count is bounded by the file before anything is made of it.
     const uint64_t rest = reader_.remaining();
-    ok_ = header_.types <= rest / sizeof(FileType) && header_.fields <= rest / sizeof(FileField) &&
+    ok_ = ok_ && header_.types <= rest / sizeof(FileType) && header_.fields <= rest / sizeof(FileField) &&
           header_.arguments <= rest / sizeof(TypeId) && header_.variables <= rest / sizeof(FileVariable) &&
           header_.text_bytes <= rest && header_.types < index(kNoType) - 1;
     const uint64_t records = ok_ ? header_.types * sizeof(FileType) + header_.fields * sizeof(FileField) +
@@ -165,12 +165,18 @@ class Reader {
     ModuleTypes result;
     read_all(header_.types, result.types, [this](uint32_t at) { return read_type(at); });
     read_all(header_.fields, result.fields, [this](uint32_t) { return read_field(); });
-    read_all(header_.arguments, result.arguments, [this](uint32_t) { return type_id(*reader_.read<uint32_t>()); });
+    read_all(header_.arguments, result.arguments, [this](uint32_t) { return type_id(next<uint32_t>()); });
     read_all(header_.variables, result.variables, [this](uint32_t) { return read_variable(); });
     return ok_ ? std::optional(std::move(result)) : std::nullopt;
   }
 
  private:
+  template <class T>
+  T next() {
+    const auto value = reader_.read<T>();
+    expect(value.has_value());
+    return value.value_or(T{});
+  }
   template <class T, class Read>
   void read_all(uint64_t count, std::vector<T>& into, Read read) {
     if (!ok_) return;
@@ -178,7 +184,7 @@ class Reader {
     for (uint32_t i = 0; i < count && ok_; ++i) into.push_back(read(i));
   }
   Type read_type(uint32_t at) {
-    const auto record = *reader_.read<FileType>();
+    const auto record = next<FileType>();
     expect(record.kind <= static_cast<uint8_t>(TypeKind::declaration) &&
            record.encoding <= static_cast<uint8_t>(BaseEncoding::floating) &&
            record.form <= static_cast<uint8_t>(PointerForm::single));
@@ -199,7 +205,7 @@ class Reader {
             .mangled = text(record.mangled)};
   }
   Field read_field() {
-    const auto record = *reader_.read<FileField>();
+    const auto record = next<FileField>();
     expect(record.variant <= static_cast<uint8_t>(FieldVariant::otherwise));
     return {.name = text(record.name),
             .type = type_id(record.type),
@@ -213,7 +219,7 @@ class Reader {
             .discriminant = record.discriminant};
   }
   Variable read_variable() {
-    const auto record = *reader_.read<FileVariable>();
+    const auto record = next<FileVariable>();
     return {.name = std::string(text(record.name)),
             .address = Address{record.address},
             .size_bytes = record.size_bytes,

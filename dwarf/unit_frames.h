@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "dwarf/address_lists.h"
-#include "dwarf/debug_info.h"
+#include "dwarf/debug_entry.h"
 #include "dwarf/frame_variables.h"
 #include "dwarf/line_files.h"
 
@@ -51,9 +51,9 @@ bool covers_frames(const FrameWish& wish, const DebugSections& sections, const D
 
 class FrameCollector {
  public:
-  FrameCollector(const FrameWish& wish, AddressLists lists, const LineTable& lines, const SignatureMap& signatures,
-                 const llvm::DWARFUnit& unit)
-      : wish_(wish), lists_(std::move(lists)), files_(lines, unit), signatures_(signatures), unit_(unit) {}
+  FrameCollector(const FrameWish& wish, const AddressLists& lists, const LineTable& lines,
+                 const SignatureMap& signatures, const llvm::DWARFUnit& unit)
+      : wish_(wish), lists_(lists), files_(lines, unit), signatures_(signatures), unit_(unit) {}
 
   void visit(const Die& subprogram);
   std::vector<FoundFunction> take() { return std::move(found_); }

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "dump/module.h"
-#include "dwarf/debug_info.h"
+#include "dwarf/debug_entry.h"
 #include "dwarf/split_units.h"
 #include "dwarf/unit_frames.h"
 #include "dwarf/unit_types.h"

@@ -18,7 +18,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "dwarf/debug_info.h"
+#include "dwarf/debug_entry.h"
 #include "dwarf/entry_names.h"
 #include "dwarf/line_files.h"
 #include "dwarf/type_table.h"
@@ -52,7 +52,7 @@ struct TypeEntry {
 
 struct TypeDetail {
   std::string_view
-      name;  // qualified; of an alias: what it calls a type of another unit; borrows from the sections or from UnitTypes::names
+      name;  // qualified; of an alias of another unit's type: its own; borrows, from the sections or UnitTypes
   uint64_t size_bytes = 0;
   uint64_t count = 0;  // of an array
   TypeKind kind = TypeKind::base;

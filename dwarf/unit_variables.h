@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "dump/module.h"
-#include "dwarf/debug_info.h"
+#include "dwarf/debug_entry.h"
 #include "dwarf/entry_names.h"
 #include "dwarf/line_files.h"
 #include "dwarf/variables.h"

@@ -329,6 +329,7 @@ std::vector<Address> Unwinder::lookup_pcs(const Thread& thread, size_t max_frame
   std::vector<Frame> frames;
   UnwinderCallbacks::walk(*state_, thread, max_frames, frames);
   std::vector<Address> pcs;
+  pcs.reserve(frames.size());
   for (const Frame& frame : frames) pcs.push_back(frame.lookup_pc);
   return pcs;
 }

@@ -7,7 +7,7 @@ namespace {
 
 constexpr size_t kMaxHeader = 24;
 constexpr size_t kLeastText = 7;  // an address has 6 bytes that can look like text
-constexpr size_t kRounding = 16;   // malloc's
+constexpr size_t kRounding = 16;  // malloc's
 
 bool is_printable(std::byte byte) {
   const auto c = static_cast<uint8_t>(byte);

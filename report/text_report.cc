@@ -148,9 +148,9 @@ void print_leaks(const Summary& summary, uint64_t limit, Output& output, const T
                count_text(totals.leaked_objects));
   TextTable table({{"", Align::right}, {"", Align::right}, {""}});
   for (const LeakRow& leak : first_rows(summary.leaks, limit)) {
-    table.add(
-        {bytes_text(leak.bytes), count_text(leak.objects),
-         fmt::format("{} × {}, for example {}", count_text(leak.roots), readable_type_name(leak.type), format_address(leak.example))});
+    table.add({bytes_text(leak.bytes), count_text(leak.objects),
+               fmt::format("{} × {}, for example {}", count_text(leak.roots), readable_type_name(leak.type),
+                           format_address(leak.example))});
   }
   table.print(output, style);
 }

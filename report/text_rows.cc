@@ -24,7 +24,8 @@ void write_text_objects(const DocumentRequest& request, Output& output) {
     ++rows;
     output.print("{:<16} {:>12} {:<8} {:>5} {:>12}  {:<28} {}\n", format_address(row.address),
                  count_text(row.size_bytes), to_string(row.state), row.reachable ? "yes" : "no",
-                 count_text(row.retained_bytes), clip_text(printable(readable_type_name(row.type)), 60), printable(row.root));
+                 count_text(row.retained_bytes), clip_text(printable(readable_type_name(row.type)), 60),
+                 printable(row.root));
     return output.ok();
   });
   if (rows == 0) output.write("no allocations match\n");

@@ -33,7 +33,8 @@ void print_object(const ShowAnswer& answer, Output& output, const TextStyle& sty
                  bytes_text(answer.object.size_bytes), to_string(answer.object.state));
     return;
   }
-  output.print("{}: {}, {}\n", style.heading(address), printable(readable_type_name(answer.type)), bytes_text(answer.object.size_bytes));
+  output.print("{}: {}, {}\n", style.heading(address), printable(readable_type_name(answer.type)),
+               bytes_text(answer.object.size_bytes));
   output.print("  {}; block of {}; evidence of its type: {}\n", stage_text(answer.stage), answer.allocator,
                to_string(answer.evidence));
   output.print("  with it would go {} in {} allocations\n", bytes_text(answer.retained_bytes),

@@ -12,7 +12,8 @@ namespace {
 
 void print_object(const WhyAnswer& answer, Output& output, const TextStyle& style) {
   output.print("{}: {}, {}", style.heading(format_address(answer.object.address)),
-               answer.type.empty() ? "block" : printable(readable_type_name(answer.type)), bytes_text(answer.object.size_bytes));
+               answer.type.empty() ? "block" : printable(readable_type_name(answer.type)),
+               bytes_text(answer.object.size_bytes));
   if (answer.object.state != AllocationState::used) {
     output.print(". It is not in use: its state is {}, so nothing holds it.\n", to_string(answer.object.state));
     return;

@@ -45,9 +45,9 @@ class CommandLine : public ::testing::Test {
   CommandOutput run(std::vector<std::string> arguments) { return run_heapwalk(arguments); }
   // In a shell, as `heapwalk …`.
   CommandOutput shell(const std::string& script) {
-    return run_captured(
-        {"bash", "-c",
-         "export HEAPWALK_CACHE_DIR=cache; heapwalk() { '" HEAPWALK_BINARY "' \"$@\"; }; cd '" + directory_.path().string() + "'; " + script});
+    return run_captured({"bash", "-c",
+                         "export HEAPWALK_CACHE_DIR=cache; heapwalk() { '" HEAPWALK_BINARY "' \"$@\"; }; cd '" +
+                             directory_.path().string() + "'; " + script});
   }
   TemporaryDirectory directory_;
   std::string core_;
@@ -120,10 +120,8 @@ TEST_F(CommandLine, WrongUsageIsStatusTwoAndOneLine) {
 }
 
 TEST_F(CommandLine, WhatIsNotBuiltYetSaysSo) {
-  const std::vector<std::vector<std::string>> unbuilt = {{"diff", core_, core_},
-                                                         {"profile", core_},
-                                                         {"export", core_},
-                                                         {core_, "--html", directory_.file("r.html")}};
+  const std::vector<std::vector<std::string>> unbuilt = {
+      {"diff", core_, core_}, {"profile", core_}, {"export", core_}, {core_, "--html", directory_.file("r.html")}};
   for (const auto& arguments : unbuilt) {
     CommandOutput result = run(arguments);
     EXPECT_EQ(result.status, 2) << ::testing::PrintToString(arguments);
