@@ -9,6 +9,20 @@ bool ContainerPlace::says_size() const {
   return limit != kNone || room != kNone || says_capacity || size != kNone;
 }
 
+bool is_container_shell(const TypeTable& types, TypeId record, const Field& member) {
+  if (member.type == kNoType) return false;
+  const TypeKind kind = types[member.type].kind;
+  if (kind != TypeKind::record && kind != TypeKind::union_) return false;
+  const std::string_view name = types[record].name;
+  const std::string_view of = template_name(name);
+  const size_t scope = of.rfind("::");
+  const std::string_view last = scope == std::string_view::npos ? of : of.substr(scope + 2);
+  const bool is_library = name.starts_with("std::") || name.starts_with("alloc::") || name.starts_with("hashbrown::");
+  const bool is_keyed = last == "HashMap" || last == "HashSet";  // with a hasher beside
+  const bool is_all = types.size_bytes(member.type) == types.size_bytes(record) || is_keyed;
+  return is_library && is_all && last != "pair" && last != "tuple" && last != "array";
+}
+
 ContainerPlace place_container(const TypeTable& types, const ContainerRule& rule, TypeId record,
                                uint32_t offset_bytes) {
   const auto offset_of = [&](std::string_view path) {

@@ -30,6 +30,9 @@ struct ContainerPlace {
   bool says_size() const;  // how many elements there are, or there is room for
 };
 
+// The member is all that the library's record is: a map's _Rb_tree, a String's Vec. Not what is in a pair or an array.
+bool is_container_shell(const TypeTable& types, TypeId record, const Field& member);
+
 // All but the pointers' targets, which the layout knows.
 ContainerPlace place_container(const TypeTable& types, const ContainerRule& rule, TypeId record, uint32_t offset_bytes);
 

@@ -73,12 +73,12 @@ constexpr auto kRules = std::to_array<ContainerRule>({
      .storage = "_M_storage",
      .storage_argument = 0},
     {.record = "std::_Sp_counted_ptr_inplace", .storage = "_M_storage", .storage_argument = 0},
-    {.record = "std::unique_ptr"},
-    {.record = "std::__shared_ptr"},
-    {.record = "std::__weak_ptr"},
+    {.record = "std::unique_ptr", .object = "_M_head_impl"},
+    {.record = "std::__shared_ptr", .object = "_M_ptr"},
+    {.record = "std::__weak_ptr", .object = "_M_ptr"},
     {.record = "std::_Function_base", .object = "_M_object", .vtable = "_M_manager"},
     {.record = "std::any", .object = "_M_ptr", .vtable = "_M_manager"},
-    {.record = "std::_Optional_payload_base", .engaged = "_M_engaged"},
+    {.record = "std::_Optional_payload_base", .engaged = "_M_engaged", .value = "_M_payload._M_value"},
     {.record = "std::__detail::__variant::_Variant_storage", .choice = "_M_index", .rest = "_M_rest"},
 
     // libc++: its nodes hold their values as they are
@@ -132,11 +132,11 @@ constexpr auto kRules = std::to_array<ContainerRule>({
      .storage_argument = 0},
     {.record = "std::__1::__shared_ptr_emplace", .storage = "__blob_|__buffer_", .storage_argument = 0},
     {.record = "std::__1::__shared_ptr_pointer"},
-    {.record = "std::__1::unique_ptr"},
-    {.record = "std::__1::shared_ptr"},
-    {.record = "std::__1::weak_ptr"},
+    {.record = "std::__1::unique_ptr", .object = "__ptr_"},
+    {.record = "std::__1::shared_ptr", .object = "__ptr_"},
+    {.record = "std::__1::weak_ptr", .object = "__ptr_"},
     {.record = "std::__1::any", .object = "__ptr", .vtable = "__h_|__h"},
-    {.record = "std::__1::__optional_destruct_base", .engaged = "__engaged_"},
+    {.record = "std::__1::__optional_destruct_base", .engaged = "__engaged_", .value = "__val_"},
     {.record = "std::__1::__variant_detail::__base", .choice = "__index", .rest = "__tail"},
 
     // Rust

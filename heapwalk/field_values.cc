@@ -41,18 +41,17 @@ std::string_view text_of(Bytes bytes) {
 
 class FieldPrinter {
  public:
-  FieldPrinter(const TypeTable& table, const AddressSpace& memory, AddressRange range)
-      : table_(table), memory_(memory), range_(range) {}
+  FieldPrinter(const TypeTable& table, const AddressSpace& memory, AddressRange range,
+               const ContainerValues* containers)
+      : table_(table), memory_(memory), range_(range), containers_(containers) {}
 
   std::vector<FieldValue> print(TypeId type, bool is_array) {
     if (type == kNoType || index(type) >= table_.size()) return {};
     const uint64_t stride = std::max<uint64_t>(1, table_.size_bytes(type));
     if (is_array) {
       push_elements(type, range_.size_bytes() / stride, 0, 0);
-    } else if (is_compound(type)) {
-      push_fields(type, 0, 0);
     } else {
-      push({0, "", type, 0});
+      push({0, "", type, 0});  // a record's fields, without a row for the record
     }
     for (size_t steps = 0; !stack_.empty() && rows_.size() < kMaxRows && steps < kMaxSteps; ++steps) {
       const Item item = std::move(stack_.back());
@@ -70,6 +69,7 @@ class FieldPrinter {
     TypeId type;
     uint64_t offset_bytes;
     uint8_t bit_offset = 0, bit_size = 0;  // of a bit field
+    TypeId node = kNoType;                 // the container's node around, whose storage holds a value
   };
 
   bool is_compound(TypeId id) const {
@@ -85,13 +85,62 @@ class FieldPrinter {
   }
 
   // A base class and an anonymous member have no row: their fields are the record's.
-  void push_fields(TypeId type, uint32_t depth, uint64_t offset_bytes) {
-    const auto fields = table_.fields(type);
+  void push_fields(const Item& item, uint32_t depth) {
+    const bool has_rule = containers_ != nullptr && containers_->containers().rule_of(item.type) != nullptr;
+    const TypeId node = has_rule ? item.type : item.node;
+    const auto fields = table_.fields(item.type);
+    const Field* variant = variant_in_use(item);
     for (size_t i = std::min(fields.size(), kMaxRows); i-- > 0;) {  // the first on top
       const Field& field = fields[i];
-      push({depth, field.is_base ? std::string() : std::string(field.name), field.type,
-            offset_bytes + field.offset_bytes, field.bit_offset, field.bit_size});
+      if (variant != nullptr && &field != variant) continue;
+      Item part = {depth,
+                   field.is_base ? std::string() : std::string(field.name),
+                   field.type,
+                   item.offset_bytes + field.offset_bytes,
+                   field.bit_offset,
+                   field.bit_size,
+                   node};
+      if (const TypeId stored = stored_in(node, field); stored != kNoType) part.type = stored, part.node = kNoType;
+      push(std::move(part));
     }
+  }
+
+  TypeId stored_in(TypeId node, const Field& field) const {
+    if (node == kNoType || containers_ == nullptr) return kNoType;
+    const ContainerRule* rule = containers_->containers().rule_of(node);
+    const TypeId stored = rule == nullptr ? kNoType : containers_->containers().storage(*rule, node, field.name);
+    return table_.size_bytes(stored) <= table_.size_bytes(field.type) ? stored : kNoType;
+  }
+
+  // Of a Rust enum; null: the type is none, or no variant has that number.
+  const Field* variant_in_use(const Item& item) const {
+    const auto fields = table_.fields(item.type);
+    const auto number = std::ranges::find(fields, FieldVariant::discriminant, &Field::variant);
+    if (number == fields.end()) return nullptr;
+    const uint64_t size_bytes = table_.size_bytes(number->type);
+    const Bytes bytes = memory_.read_exactly(range_.begin + item.offset_bytes + number->offset_bytes, size_bytes);
+    if (bytes.empty() || size_bytes > 8) return nullptr;
+    const uint64_t mask = UINT64_MAX >> (64 - 8 * size_bytes);
+    const Field* other = nullptr;
+    for (const Field& field : fields) {
+      if (field.variant == FieldVariant::otherwise) other = &field;
+      const bool is_it = field.variant == FieldVariant::when &&
+                         (table_.discriminant(item.type, field.name) & mask) == value_of<uint64_t>(bytes);
+      if (is_it) return &field;
+    }
+    return other;
+  }
+
+  // A container by what it is; false: it is none.
+  bool add_container(const Item& item) {
+    if (containers_ == nullptr || table_[item.type].kind != TypeKind::record) return false;
+    const auto value = containers_->at(item.type, range_.begin + item.offset_bytes);
+    if (!value) return false;
+    rows_.push_back({item.depth, item.name, table_.spelled(item.type), item.offset_bytes, value->text});
+    if (value->part != kNoType && item.depth + 1 < kMaxDepth) {
+      push({item.depth + 1, "value", value->part, item.offset_bytes + value->part_offset_bytes});
+    }
+    return true;
   }
 
   // Characters are one text, other elements a row each.
@@ -109,8 +158,9 @@ class FieldPrinter {
 
   void add_row(const Item& item) {
     const bool is_rest = item.type == kNoType || index(item.type) >= table_.size();
+    if (!is_rest && add_container(item)) return;
     if (!is_rest && item.name.empty() && is_compound(item.type)) {
-      push_fields(item.type, item.depth, item.offset_bytes);
+      push_fields(item, item.depth);
       return;
     }
     rows_.push_back(
@@ -119,7 +169,7 @@ class FieldPrinter {
     const Type& type = table_[item.type];
     const bool may_nest = item.depth + 1 < kMaxDepth;
     if (is_compound(item.type)) {
-      if (may_nest) push_fields(item.type, item.depth + 1, item.offset_bytes);
+      if (may_nest) push_fields(item, item.depth + 1);
       if (!may_nest) rows_.back().value = "{…}";
     } else if (type.kind == TypeKind::array) {
       add_array(item, type, may_nest);
@@ -213,6 +263,7 @@ class FieldPrinter {
   const TypeTable& table_;
   const AddressSpace& memory_;
   AddressRange range_;
+  const ContainerValues* containers_;  // may be null
   std::vector<Item> stack_;
   std::vector<FieldValue> rows_;
 };
@@ -220,28 +271,8 @@ class FieldPrinter {
 }  // namespace
 
 std::vector<FieldValue> field_values(const TypeTable& table, const AddressSpace& memory, AddressRange range,
-                                     TypeId type, bool is_array) {
-  return FieldPrinter(table, memory, range).print(type, is_array);
-}
-
-std::string quoted_text(std::string_view text, size_t max_bytes) {
-  std::string result = "\"";
-  for (char c : text.substr(0, max_bytes)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      result += '\\';
-      result += c;
-    } else if (c == '\n') {
-      result += "\\n";
-    } else if (c == '\t') {
-      result += "\\t";
-    } else if (byte < 0x20 || byte >= 0x7f) {
-      result += fmt::format("\\x{:02x}", byte);
-    } else {
-      result += c;
-    }
-  }
-  return result + (text.size() > max_bytes ? "\"…" : "\"");
+                                     TypeId type, bool is_array, const ContainerValues* containers) {
+  return FieldPrinter(table, memory, range, containers).print(type, is_array);
 }
 
 }  // namespace heapwalk

@@ -48,9 +48,19 @@ class Shower {
     const uint64_t in_use = analysis_.types->bytes_in_use(object_, result_.object.size_bytes);
     const uint64_t header = std::min<uint64_t>(shape.header_bytes, in_use);
     const AddressRange range = AddressRange::of(result_.object.address + header, in_use - header);
-    result_.fields =
-        field_values(analysis_.types->table(), analysis_.dump->memory, range, shape.element, shape.is_array);
+    const ContainerValues containers(analysis_.types->table(), analysis_.types->containers(), analysis_.dump->memory,
+                                     [this](Address address) { return type_at(address); });
+    result_.fields = field_values(analysis_.types->table(), analysis_.dump->memory, range, shape.element,
+                                  shape.is_array, &containers);
     for (FieldValue& field : result_.fields) field.offset_bytes += header;
+  }
+
+  // Of the object that begins there; empty: none does, or nobody knows its type.
+  std::string type_at(Address address) const {
+    const std::optional<ObjectId> object = analysis_.objects.find_used(address);
+    if (!object || analysis_.objects.address(*object) != address) return "";
+    const TypeClaim claim = analysis_.types->type_of(analysis_.objects, *object);
+    return claim.evidence == TypeEvidence::none ? "" : std::string(analysis_.types->name(claim.type));
   }
 
   void add_bytes() {

@@ -257,16 +257,11 @@ class Flattener {
 
   // A map is known as std::map, not as the _Rb_tree that fills it; a vector in a tuple as a vector.
   TypeId shown_of(const Place& record, const Field& field) const {
-    if (field.type == kNoType || !is_compound(types_[field.type].kind)) return kNoType;
-    const std::string_view name = types_[record.type].name;
-    const std::string_view of = template_name(name);
+    if (!is_container_shell(types_, record.type, field)) return kNoType;
+    const std::string_view of = template_name(types_[record.type].name);
     const size_t scope = of.rfind("::");
-    const std::string_view last = scope == std::string_view::npos ? of : of.substr(scope + 2);
-    const bool is_library = name.starts_with("std::") || name.starts_with("alloc::") || name.starts_with("hashbrown::");
-    const bool is_shell = last == "HashMap" || last == "HashSet";
-    const bool is_all = types_.size_bytes(field.type) == types_.size_bytes(record.type) || is_shell;
-    if (!is_library || !is_all || last == "pair" || last == "tuple" || last == "array") return kNoType;
-    return record.shown != kNoType || last.starts_with('_') ? record.shown : record.type;
+    const bool is_inner = of.substr(scope == std::string_view::npos ? 0 : scope + 2).starts_with('_');
+    return record.shown != kNoType || is_inner ? record.shown : record.type;
   }
 
   void describe_node(TypeId type) {
