@@ -124,8 +124,8 @@ class FieldPrinter {
     const Field* other = nullptr;
     for (const Field& field : fields) {
       if (field.variant == FieldVariant::otherwise) other = &field;
-      const bool is_it = field.variant == FieldVariant::when &&
-                         (table_.discriminant(item.type, field.name) & mask) == value_of<uint64_t>(bytes);
+      const bool is_it =
+          field.variant == FieldVariant::when && (field.discriminant & mask) == value_of<uint64_t>(bytes);
       if (is_it) return &field;
     }
     return other;

@@ -192,11 +192,10 @@ TEST_F(ShowContainerValues, RustStringsAndEnums) {
   auto choice = builder_.open(TypeKind::union_, "", 16);
   EXPECT_EQ(builder_.fill(choice.id,
                           {{.name = "", .type = long_, .variant = FieldVariant::discriminant},
-                           {.name = "None", .type = none, .variant = FieldVariant::when},
+                           {.name = "None", .type = none, .variant = FieldVariant::when, .discriminant = 0},
                            {.name = "Some", .type = some, .variant = FieldVariant::otherwise}},
                           {}),
             0U);
-  builder_.set_discriminant(choice.id, "None", 0);
   TypeId option = record("core::option::Option<u64>", 16, {{.name = "", .type = choice.id}});
   TypeId type = record("R", 64,
                        {{.name = "name", .type = string},
