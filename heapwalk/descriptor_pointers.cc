@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <set>
-#include <unordered_map>
+#include <vector>
 
 #include "dump/base/parallel.h"
 
@@ -12,8 +12,29 @@ namespace {
 constexpr uint64_t kSearchedBytes = 64;         // a descriptor stands near the beginning
 constexpr uint32_t kObjects = 1 << 18;          // per piece of work
 constexpr size_t kMaxCandidates = 64;           // of one sort
+constexpr size_t kMaxParts = 256;               // of a record, nested ones included
 constexpr size_t kMostOf = 20;                  // one in so many may fail to be told
 constexpr uint64_t kMaxRecordBytes = 16 << 10;  // larger ones are rarely told by their size
+
+// Whether the first bytes of a record hold a pointer to one of these types. Most records do not, and need no layout.
+bool points_to(const TypeTable& types, TypeId record, const std::set<TypeId>& targets) {
+  struct Part {
+    TypeId type;
+    uint64_t offset_bytes;
+  };
+  std::vector<Part> pending = {{record, 0}};
+  for (size_t i = 0; i < pending.size() && i < kMaxParts; ++i) {
+    const Part part = pending[i];
+    const Type& type = types[part.type];
+    if (type.kind == TypeKind::pointer && targets.contains(type.target)) return true;
+    if (type.kind == TypeKind::array && type.target != kNoType) pending.push_back({type.target, part.offset_bytes});
+    for (const Field& field : types.fields(part.type)) {
+      const uint64_t offset_bytes = part.offset_bytes + field.offset_bytes;
+      if (field.type != kNoType && offset_bytes < kSearchedBytes) pending.push_back({field.type, offset_bytes});
+    }
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -55,10 +76,15 @@ std::map<DescriptorPointers::Sort, std::vector<TypeId>> DescriptorPointers::find
   std::map<Sort, std::vector<TypeId>> candidates;
   const TypeTable& types = state_.types->table();
   uint64_t largest = 0;
-  for (const auto& [sort, members] : sorts) largest = std::max(largest, sort.size_bytes);
+  std::set<TypeId> descriptors;
+  for (const auto& [sort, members] : sorts) {
+    largest = std::max(largest, sort.size_bytes);
+    descriptors.insert(sort.descriptor);
+  }
   for (uint32_t i = 0; i < types.size(); ++i) {
     const Type& type = types[TypeId{i}];
     if (type.kind != TypeKind::record || type.size_bytes < 8 || type.size_bytes > largest) continue;
+    if (!points_to(types, TypeId{i}, descriptors)) continue;
     for (const PointerSlot& slot : state_.make_layout(TypeId{i}).slots) {
       if (slot.is_weak || slot.target == kNoType || slot.offset_bytes >= kSearchedBytes) continue;
       auto at = sorts.lower_bound({slot.target, slot.offset_bytes, type.size_bytes});
