@@ -5,11 +5,11 @@
 #include <fstream>
 
 #include "dump/base/parallel.h"
-#include "heapwalk/container_census.h"
 #include "heapwalk/roots/find_roots.h"
 #include "heapwalk/roots/word_scan.h"
 #include "heapwalk/summary_builder.h"
-#include "heapwalk/type_inference.h"
+#include "heapwalk/types/container_census.h"
+#include "heapwalk/types/type_inference.h"
 
 namespace heapwalk {
 namespace {

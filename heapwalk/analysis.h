@@ -17,12 +17,12 @@
 #include "heapwalk/allocators/allocator.h"
 #include "heapwalk/dominator_tree.h"
 #include "heapwalk/object_index.h"
-#include "heapwalk/object_types.h"
 #include "heapwalk/reachability.h"
 #include "heapwalk/reference_scan.h"
 #include "heapwalk/retention_graph.h"
 #include "heapwalk/root_set.h"
 #include "heapwalk/summary.h"
+#include "heapwalk/types/object_types.h"
 
 namespace heapwalk {
 

@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include "heapwalk/containers.h"
+#include "heapwalk/types/containers.h"
 
 namespace heapwalk {
 

@@ -19,7 +19,7 @@
 
 #include "dump/address_space.h"
 #include "dwarf/type_table.h"
-#include "heapwalk/container_values.h"
+#include "heapwalk/types/container_values.h"
 
 namespace heapwalk {
 

@@ -12,9 +12,9 @@
 #include "dump/core_dump.h"
 #include "heapwalk/allocators/allocator.h"
 #include "heapwalk/object_index.h"
-#include "heapwalk/object_types.h"
 #include "heapwalk/retention_graph.h"
 #include "heapwalk/root_set.h"
+#include "heapwalk/types/object_types.h"
 
 namespace heapwalk {
 

@@ -10,9 +10,9 @@
 
 #include "heapwalk/dominator_tree.h"
 #include "heapwalk/object_index.h"
-#include "heapwalk/object_types.h"
 #include "heapwalk/reachability.h"
 #include "heapwalk/summary.h"
+#include "heapwalk/types/object_types.h"
 
 namespace heapwalk {
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <set>
 
-#include "heapwalk/type_inference.h"
+#include "heapwalk/types/type_inference.h"
 #include "tests/support/graph_text.h"
 
 namespace heapwalk::test {
