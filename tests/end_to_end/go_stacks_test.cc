@@ -35,7 +35,7 @@ void PrintTo(const Build& build, std::ostream* out) {
 std::vector<Build> builds() {
   std::vector<Build> all;
   for (const std::string& toolchain : go_toolchains())
-    for (const char* flags : {"", "-gcflags='all=-N -l'", "-buildmode=pie", "-ldflags='-s -w'"})
+    for (const char* flags : {"", "-gcflags='all=-N -l'", "-buildmode=pie", "-ldflags='-s -w'", "-tags foreign"})
       all.push_back({toolchain, flags});
   return all;
 }
