@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -34,6 +35,8 @@ func abort() {
 	_, _, _ = syscall.RawSyscall(syscall.SYS_TGKILL, self, thread, sigAbort)
 }
 
+var collectNow = make(chan bool)
+
 func writeAfter(fd int) {
 	runtime.GC()
 	debug.WriteHeapDump(uintptr(fd))
@@ -47,6 +50,11 @@ func finish() {
 	}
 	path := append([]byte(arguments["dir"]+"/continue"), 0)
 	ready := []byte("ready\n")
+	go func() {
+		<-collectNow
+		runtime.GC()
+	}()
+	runtime.Gosched()
 	writeTruth()
 	if arguments["collect"] != "done" {
 		inCollection()
@@ -83,21 +91,22 @@ func finish() {
 	}
 }
 
-// Ends the process while the collector marks, or while most spans are not swept yet. heap.dump has swept all before.
+// The collector marks, or most spans are not swept yet, when this returns. (heap.dump has swept all before.)
 func inCollection() {
-	before := stats.NumGC
 	if arguments["collect"] == "mark" {
-		go runtime.GC()
-		tick := syscall.Timespec{Nsec: 2e6}
-		for i := 0; i < 3; i++ { // lets the other goroutine begin
-			runtime.Gosched()
-		}
-		_, _, _ = syscall.RawSyscall(syscall.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&tick)), 0, 0)
+		close(collectNow)
+		time.Sleep(3 * time.Millisecond) // of the hundreds that the list takes, one element after the other
 		return
 	}
-	debug.SetGCPercent(1)
-	for stats.NumGC == before {
-		sink = make([]*node, 512)
-		runtime.ReadMemStats(&stats)
+	var now debug.GCStats
+	debug.ReadGCStats(&now)
+	before := now.NumGC
+	runtime.GOMAXPROCS(1)  // the sweeper gives way to all that can run, and what spins always can
+	debug.SetGCPercent(50) // less, and allocating would sweep all at once, to be done before the next collection
+	for now.NumGC == before {
+		for i := 0; i < 100; i++ {
+			sink = make([]*node, 512)
+		}
+		debug.ReadGCStats(&now)
 	}
 }

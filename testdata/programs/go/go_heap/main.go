@@ -15,7 +15,7 @@
 //	list_kb=1024 size of the list that only a stack object holds
 //	maps=1       1: maps of some thousand entries; 0: small ones only
 //	spin=3       goroutines that run in a loop without calls, on 2 processors besides that of main
-//	collect=done in mid-collection cores: mark (the core is taken while marking), sweep (before all is swept)
+//	collect=done mark: the core is taken while the collector marks; sweep: before most is swept; with list_kb=60000
 //
 // It compiles with Go 1.19 to 1.27. `-tags small` leaves out all but the packages that the run-time itself needs.
 package main
