@@ -32,9 +32,10 @@ func makeCleanups() {
 	go func() {
 		for i := 0; i < 40; i++ {
 			object, captured, argument := &record{left: newNode(8)}, newNode(9), newNode(10)
-			runtime.AddCleanup(object, func(*node) {
+			runtime.AddCleanup(object, func(argument *node) {
 				<-forever
 				use(captured)
+				use(argument)
 			}, argument)
 			plant("queued cleanup: captured", "cleanup", "live", captured)
 			plant("queued cleanup: argument", "cleanup", "live", argument)

@@ -7,9 +7,9 @@
 // about slots, pointers and stacks holds in the core to the byte. Every object that a test asks for by name is
 // `planted`: its address is noted where the collector does not see it, with whether it is live and what holds it.
 //
-// Arguments (NAME=VALUE; testdata/programs/README of the folder above names the files that come out):
+// Arguments, as NAME=VALUE:
 //
-//	dir=.        where the truth files go
+//	dir=.        where the truth files go; truth.go lists them
 //	end=abort    how the process ends: abort, crash, panic, fork, wait, none (ending.go)
 //	rate=0       runtime.MemProfileRate; 0: as it is by default
 //	list_kb=1024 size of the list that only a stack object holds
