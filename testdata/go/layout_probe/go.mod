@@ -1,0 +1,3 @@
+module layout_probe
+
+go 1.19
