@@ -70,7 +70,7 @@ class ThreadRoots {
   void add_registers() {
     for (const auto* registers : {&thread_.registers, &thread_.vector_registers})
       for (const Register& r : *registers)
-        if (inputs_.objects->find_used(Address{r.value}) && !is_named(r))
+        if (inputs_.objects->find_used(Address{r.value}) && !is_managed(r.value) && !is_named(r))
           set_.roots.push_back({.kind = RootKind::register_,
                                 .owner = owner(),
                                 .name = std::string(r.name),
@@ -181,6 +181,9 @@ class ThreadRoots {
     });
   }
 
+  bool is_managed(uint64_t value) const {
+    return inputs_.managed != nullptr && inputs_.managed->contains(Address{value});
+  }
   bool is_named(const Register& r) const {
     const auto number = dwarf_register(inputs_.dump->process.architecture, r.name);
     return number && named_registers_.contains(*number);
@@ -249,7 +252,7 @@ void add_thread_roots(const RootInputs& inputs, ModuleVariables& variables, Unwi
                       Diagnostics& diagnostics) {
   const uint64_t control_block = control_block_bytes(*inputs.dump);
   FramePlaces places(inputs, variables);
-  std::vector<AddressRange> stacks;
+  std::vector<AddressRange> stacks = set.stack_ranges;  // a run-time's own are there already
   std::vector<AddressRange> tls;
   for (const Thread& thread : inputs.dump->threads) {
     const bool has_frames = unwinder != nullptr && !thread.stack.empty();

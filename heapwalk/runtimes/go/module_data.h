@@ -38,17 +38,16 @@ struct MaskedRange {
 
 struct ModuleData {
   Address address;
-  AddressRange text;    // [text, etext)
-  AddressRange types;   // run-time type descriptors; offsets of types and of their names count from its begin
-  Address rodata;       // offsets of stack objects' masks
-  Address gofunc;       // offsets of function data
-  Address pc_header;    // the line table's header
+  AddressRange text;   // [text, etext)
+  AddressRange types;  // run-time type descriptors; offsets of types and of their names count from its begin
+  Address rodata;      // offsets of stack objects' masks
+  Address gofunc;      // offsets of function data
+  Address pc_header;   // the line table's header
   MaskedRange data, bss;
   AddressRange noptrdata, noptrbss;
 };
 
 // Null where what stands there cannot be a moduledata: its ranges are empty, inverted or not mapped.
-std::optional<ModuleData> read_module_data(const AddressSpace& memory, const Layout& layout, Address at,
-                                           Address* next);
+std::optional<ModuleData> read_module_data(const AddressSpace& memory, const Layout& layout, Address at, Address* next);
 
 }  // namespace heapwalk::go
