@@ -161,14 +161,19 @@ TypeId GoTypes::open_struct(uint32_t node) {
 bool GoTypes::is_same_struct(TypeId id, const TypeNode& node) const {
   const auto mine = graph_.fields(node);
   if (auto owner = owners_.find(id); owner != owners_.end()) {
-    const auto others = graph_.fields(graph_[owner->second]);
-    return std::ranges::equal(mine, others, [](const FieldNode& a, const FieldNode& b) {
-      return a.name == b.name && a.offset_bytes == b.offset_bytes;
+    return std::ranges::equal(mine, graph_.fields(graph_[owner->second]), [&](const FieldNode& a, const FieldNode& b) {
+      return a.name == b.name && a.offset_bytes == b.offset_bytes && part_name(a.type) == part_name(b.type);
     });
   }
-  const auto others = table().fields(id);  // of the debug info; sorted, of equal offsets in any order
-  return mine.size() == others.size() &&
-         std::ranges::equal(mine, others, {}, &FieldNode::offset_bytes, &heapwalk::Field::offset_bytes);
+  // Of the debug info, where fields are sorted and functions have no size.
+  return std::ranges::equal(mine, table().fields(id), [&](const FieldNode& a, const heapwalk::Field& b) {
+    if (a.offset_bytes != b.offset_bytes || a.type == kNoNode || b.type == kNoType) return a.type == kNoNode;
+    const TypeDescriptor& type = graph_[a.type].descriptor;
+    const bool is_pointer = size_of(type.kind) == 8;
+    const TypeKind kind = table()[b.type].kind;
+    if (is_pointer != (kind == TypeKind::pointer || kind == TypeKind::function)) return false;
+    return is_pointer || type.size_bytes == table()[b.type].size_bytes;
+  });
 }
 
 TypeId GoTypes::map(uint32_t node) {

@@ -72,7 +72,8 @@ FormFacts form_by_name(const TypeTable& types, TypeId id) {
       (name.starts_with("internal/runtime/atomic.Pointer[") || name.starts_with("runtime/internal/atomic.Pointer["))) {
     return runtime_atomic_pointer(types, name);
   }
-  if ((name.starts_with("internal/sync.node[") || name.starts_with("internal/concurrent.node[")) && has("isEntry")) {
+  // internal/concurrent (1.23), internal/sync (1.24 on), unique (1.25 on).
+  if (types[id].size_bytes == 1 && name.find(".node[") != std::string_view::npos && has("isEntry")) {
     return {GoForm::trie_node};
   }
   if (name == "sync.Pool" && has("local") && has("localSize")) return {GoForm::pool};

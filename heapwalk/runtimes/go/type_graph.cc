@@ -161,7 +161,7 @@ std::string TypeGraph::compose(const TypeNode& node, int depth) {
   if (node.descriptor.is_named) {
     const std::string package = package_of(node.descriptor);
     const size_t dot = node.text.find('.');
-    const bool is_qualified = !package.empty() && dot < node.text.find('[');
+    const bool is_qualified = !package.empty() && dot < node.text.find('[') && !node.text.starts_with(package + ".");
     return is_qualified ? package + node.text.substr(dot) : node.text;
   }
   switch (node.descriptor.kind) {
