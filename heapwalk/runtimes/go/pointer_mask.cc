@@ -62,7 +62,7 @@ void PointerMasks::grow() {
 
 const PointerMask* PointerMasks::make(Address at) {
   auto type = read_type_descriptor(*memory_, *layout_, at);
-  if (!type || type->size_bytes == 0) return nullptr;
+  if (!type) return nullptr;
   // An array whose mask is to be made: its element's is all there is to it.
   for (int i = 0; i < kMaxPeeledArrays && type->is_mask_deferred && type->kind == GoKind::kArray; ++i) {
     const auto array = read_array_parts(*memory_, *layout_, type->address);
