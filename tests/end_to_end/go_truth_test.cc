@@ -58,7 +58,8 @@ std::string build_name(const ::testing::TestParamInfo<const char*>& param) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Builds, GoTruthTest,
-                         ::testing::Values("go_heap", "go_heap_stripped", "go_heap_unoptimized", "go_heap_pie"),
+                         ::testing::Values("go_heap", "go_heap_stripped", "go_heap_unoptimized", "go_heap_pie",
+                                           "go_heap_arenas"),
                          build_name);
 
 TEST(GoTruth, HoldsInWhatWasRecordedOfEachRelease) {
@@ -83,6 +84,18 @@ TEST(GoTruth, HoldsUnderGcore) {
   ASSERT_EQ(run.error(), "");
   expect_consistent(run.truth());
   expect_verdicts(run.truth());
+}
+
+TEST(GoTruth, HoldsInAProgramWithC) {
+  GoRun run("go_cgo", {});
+  if (!run.skip_reason().empty()) GTEST_SKIP() << run.skip_reason();
+  ASSERT_EQ(run.error(), "");
+  const GoTruth& truth = run.truth();
+  EXPECT_EQ(truth.heap.object_bytes(), truth.heap.heap_alloc());
+  for (const PlantedObject& object : truth.planted) {
+    bool is_in_go = truth.heap.find(object.address) != nullptr;
+    EXPECT_EQ(is_in_go, !object.fate.starts_with("c ")) << object.fate << " " << object.name;
+  }
 }
 
 TEST(GoTruth, HoldsWhenTheRunTimeItselfCrashes) {
