@@ -40,13 +40,14 @@ void parse_body(std::istream& lines, TracebackGoroutine& goroutine) {
   constexpr std::string_view kCreated = "created by ", kParent = " in goroutine ";
   std::string line, place;
   uint64_t elided = 0;
+  bool counted = false;
   while (std::getline(lines, line) && !line.empty()) {
     if (line.starts_with("...")) {
-      if (line == "...additional frames elided...") goroutine.truncated = true;  // through 1.20
       elided = std::strtoull(line.c_str() + 3, nullptr, 10);
+      counted = elided != 0;
       continue;
     }
-    if (line[0] == '\t' || !std::getline(lines, place) || place.empty() || place[0] != '\t') continue;
+    if (!std::getline(lines, place) || !place.starts_with('\t')) break;  // registers follow
     if (line.starts_with(kCreated)) {
       const size_t parent = line.find(kParent);
       goroutine.created_by =
@@ -67,6 +68,8 @@ void parse_body(std::istream& lines, TracebackGoroutine& goroutine) {
     frame.elided_before = std::exchange(elided, 0);
     goroutine.frames.push_back(frame);
   }
+  // Through 1.20 it stopped after 100 lines or one more, did not say how many follow, and not always that some do.
+  goroutine.truncated = goroutine.frames.size() >= 100 && !counted;
 }
 
 }  // namespace

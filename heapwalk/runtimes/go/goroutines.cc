@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "heapwalk/runtimes/go/goroutine_search.h"
 #include "heapwalk/runtimes/go/record.h"
 #include "heapwalk/runtimes/go/semaphore_waiters.h"
 #include "heapwalk/runtimes/go/wait_reasons.h"
@@ -40,7 +41,8 @@ class GoroutineReader {
         reasons_(dump, process) {}
 
   Goroutines read() {
-    const auto variable = process_.variable("runtime.allgs");
+    auto variable = process_.variable("runtime.allgs");
+    if (!variable) variable = search_all_goroutines(memory_, layout_, process_.modules.front());
     const auto list = variable ? read_slice(memory_, *variable) : std::nullopt;
     if (!list) {
       diagnostics_.add("go_goroutines_unknown", "runtime.allgs was not found: no goroutine is known");
@@ -105,7 +107,7 @@ class GoroutineReader {
                          {}};
     goroutine.defers = g.pointer_or_null(Field::g_defer);
     goroutine.panics = g.pointer_or_null(Field::g_panic);
-    goroutine.is_system = is_system(goroutine, g);
+    goroutine.is_system = is_system(goroutine);
     find_thread(goroutine, g);
     read_blockers(goroutine, g.pointer_or_null(Field::g_waiting));
     result_.all.push_back(std::move(goroutine));
@@ -124,7 +126,7 @@ class GoroutineReader {
   }
 
   // What the run-time started for itself. Finalizers and cleanups are the program's while they run.
-  bool is_system(const Goroutine& goroutine, const Record& g) const {
+  bool is_system(const Goroutine& goroutine) const {
     const auto function = functions_.find(goroutine.start);
     if (!function) return false;
     switch (function->kind) {
