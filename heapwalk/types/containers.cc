@@ -45,8 +45,7 @@ void Containers::add_rules(const TypeTable& types) {
     const std::string name = library_name(type.name);
     is_node_base_[i] = bases.contains(name);
     rule_of_[i] = find_rule(name, TypeId{i});
-    if (type.argument_count == 0) continue;
-    if (auto at = wanted.find(name); at != wanted.end()) {
+    if (auto at = wanted.find(name); at != wanted.end() && type.argument_count != 0) {
       nodes_[at->second << 32 | index(types.arguments(TypeId{i})[0])].push_back(TypeId{i});
     }
     if (rule_of_[i] == kNoRule || container_rules()[rule_of_[i]].large.empty()) continue;

@@ -174,8 +174,9 @@ std::optional<Claim> PointerJudge::claim_of(const Candidate& candidate, std::vec
   const uint64_t size_bytes = objects_.size_bytes(ObjectId{nearest.id});
   const bool may_be_part = hints != nullptr && type.kind == TypeKind::record && known > Strength::embedding;
   const bool has_control = candidate.extent.control.value != 0;
+  const bool may_have_cookie = type.kind == TypeKind::record || type.kind == TypeKind::array;  // what has a destructor
   if (has_control ? !has_control_before(candidate, nearest.start, each)
-                  : header != 0 && !is_cookie(nearest.start, header, size_bytes, each)) {
+                  : header != 0 && !(may_have_cookie && is_cookie(nearest.start, header, size_bytes, each))) {
     if (has_control) return std::nullopt;
     if (may_be_part) hints->push_back({nearest.id, target, header});
     return std::nullopt;
