@@ -125,7 +125,9 @@ void TypeJoiner::name_by_typedef(const Place& place, const std::vector<Place>& c
 // The type of an entry that refers to no other one.
 TypeId TypeJoiner::end_of_chain(const Place& place) {
   const TypeEntry& entry = place.unit->said.entries[place.entry];
-  if (entry.detail == kNoIndex) return entry.kind == EntryKind::function ? types_.function() : wrap(place, kNoType);
+  if (entry.kind == EntryKind::function) return types_.function();
+  if (entry.kind == EntryKind::closure) return types_.pointer_to(types_.function());
+  if (entry.detail == kNoIndex) return wrap(place, kNoType);
   const TypeDetail& detail = place.unit->said.details[entry.detail];
   if (detail.known != kNoType) return detail.known;
   switch (entry.kind) {

@@ -174,6 +174,9 @@ uint32_t TypeCollector::add_type(const Die& die, EntryKind kind) {
       new_detail(entry, TypeKind::array, {}, 0).count = element_count(die);
       break;
     case EntryKind::function:
+      if (die.find(dw::DW_AT_byte_size)) entry.kind = EntryKind::closure;
+      break;
+    case EntryKind::closure:
     case EntryKind::nothing:
     case EntryKind::declaration:
       break;

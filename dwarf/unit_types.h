@@ -25,7 +25,8 @@
 
 namespace heapwalk {
 
-// `nothing`: an entry that is no type we know.
+// `closure`: Go's function values, which have a size: pointers to what begins with the code's address. `nothing`: an entry that
+// is no type we know.
 enum class EntryKind : uint8_t {
   alias,
   pointer,
@@ -37,6 +38,7 @@ enum class EntryKind : uint8_t {
   enumeration,
   base,
   function,
+  closure,
   declaration,
   nothing
 };

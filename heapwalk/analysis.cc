@@ -49,8 +49,20 @@ class StageClock {
   std::chrono::steady_clock::time_point start_;
 };
 
-std::vector<std::unique_ptr<HeapDecoder>> detect_allocators(const CoreDump& dump, Diagnostics& diagnostics) {
+std::vector<std::unique_ptr<Runtime>> detect_runtimes(const CoreDump& dump, Diagnostics& diagnostics) {
+  std::vector<std::unique_ptr<Runtime>> runtimes;
+  for (DetectRuntime detect : runtime_registry())
+    if (auto runtime = detect(dump, diagnostics)) runtimes.push_back(std::move(runtime));
+  return runtimes;
+}
+
+// Those of run-times first: malloc's search for its structures need not look there.
+std::vector<std::unique_ptr<HeapDecoder>> detect_allocators(const CoreDump& dump,
+                                                            std::span<const std::unique_ptr<Runtime>> runtimes,
+                                                            Diagnostics& diagnostics) {
   std::vector<std::unique_ptr<HeapDecoder>> decoders;
+  for (const auto& runtime : runtimes)
+    if (auto decoder = runtime->make_heap_decoder()) decoders.push_back(std::move(decoder));
   for (const AllocatorEntry& entry : allocator_registry())
     if (auto decoder = entry.detect(dump, diagnostics)) decoders.push_back(std::move(decoder));
   if (decoders.empty())
@@ -95,6 +107,13 @@ PrivateMemory collect_private_memory(std::span<const std::unique_ptr<HeapDecoder
   return memory;
 }
 
+// A process has one managed heap: two run-times with collectors of their own do not share one.
+ManagedHeap find_managed(std::span<const std::unique_ptr<Runtime>> runtimes, Diagnostics& diagnostics) {
+  for (const auto& runtime : runtimes)
+    if (ManagedHeap managed = runtime->find_pointers(diagnostics); !managed.empty()) return managed;
+  return {};
+}
+
 std::vector<AddressRange> heap_ranges(std::span<const std::unique_ptr<HeapDecoder>> decoders) {
   std::vector<AddressRange> ranges;
   for (const auto& decoder : decoders)
@@ -117,16 +136,19 @@ Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& op
 
   clock.start("allocations");  // every block of every allocator; from here on no new object appears
   std::vector<StateTotals> totals;
-  analysis.decoders = detect_allocators(*analysis.dump, analysis.diagnostics);
+  analysis.runtimes = detect_runtimes(*analysis.dump, analysis.diagnostics);
+  analysis.decoders = detect_allocators(*analysis.dump, analysis.runtimes, analysis.diagnostics);
   analysis.objects = index_objects(analysis.decoders, threads, totals, analysis.diagnostics);
   analysis.private_memory = collect_private_memory(analysis.decoders);
 
   clock.start("roots");  // the places outside the heap that refer into it; from here on no new root appears
   const std::vector<AddressRange> heap = heap_ranges(analysis.decoders);
+  analysis.managed = find_managed(analysis.runtimes, analysis.diagnostics);
   TypeTableBuilder types;
-  analysis.roots = find_roots(
-      {analysis.dump.get(), &analysis.objects, heap, &analysis.private_memory, threads, options.core, &types},
-      analysis.diagnostics);
+  analysis.roots =
+      find_roots({analysis.dump.get(), &analysis.objects, heap, &analysis.private_memory, threads, options.core,
+                  analysis.managed.empty() ? nullptr : &analysis.managed, &types, analysis.runtimes},
+                 analysis.diagnostics);
 
   clock.start("types");  // what the objects are; from here on no object changes its type
   analysis.types = infer_types(*analysis.dump, analysis.objects, analysis.roots, std::move(types).finish(), threads,
@@ -135,8 +157,9 @@ Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& op
                                                  threads, analysis.diagnostics);
 
   clock.start("references");  // every word that refers to an object; from here on no new edge appears
-  Result<RetentionGraph> graph = scan_references(*analysis.dump, analysis.objects, analysis.roots, *analysis.types,
-                                                 analysis.private_memory, threads, analysis.diagnostics);
+  Result<RetentionGraph> graph =
+      scan_references(*analysis.dump, analysis.objects, analysis.roots, *analysis.types, analysis.private_memory,
+                      analysis.managed, threads, analysis.diagnostics);
   if (!graph) return std::unexpected(graph.error());
   analysis.graph = *std::move(graph);
 

@@ -21,6 +21,7 @@
 #include "heapwalk/reference_scan.h"
 #include "heapwalk/retention_graph.h"
 #include "heapwalk/root_set.h"
+#include "heapwalk/runtimes/runtime.h"
 #include "heapwalk/summary.h"
 #include "heapwalk/types/object_types.h"
 
@@ -49,10 +50,12 @@ struct Summary {
 
 struct Analysis {
   std::unique_ptr<const CoreDump> dump;
+  std::vector<std::unique_ptr<Runtime>> runtimes;
   std::vector<std::unique_ptr<HeapDecoder>> decoders;
   ObjectIndex objects;
   RootSet roots;
   PrivateMemory private_memory;
+  ManagedHeap managed;
   std::unique_ptr<const ObjectTypes> types;
   RetentionGraph graph;
   Reachability reachability;

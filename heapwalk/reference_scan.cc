@@ -86,6 +86,8 @@ struct Scene {  // what all workers share
   const ObjectIndex& objects;
   const RootSet& roots;
   const ObjectTypes& types;
+  const ManagedHeap& managed;
+  bool has_others;  // objects that no collector manages
   std::vector<AddressRange> private_ranges;
   std::vector<std::vector<Edge>> structure;
   uint32_t first_object;
@@ -107,6 +109,7 @@ class BlockScan {
   BlockScan(const Scene& scene, ScannedBlock& result) : scene_(scene), result_(result) {
     lowest_ = scene.objects.span().begin.value;
     span_ = scene.objects.span().size_bytes();
+    if (!scene.managed.empty()) reader_ = scene.managed.make_reader();
   }
 
   void run(uint32_t first, uint32_t last) {
@@ -136,8 +139,11 @@ class BlockScan {
     const Root& root = scene_.roots.roots[node - owners_end];
     if (root.location.empty()) {
       const TypeLayout* layout = scene_.types.layout_of(root.type);
+      const bool is_typed = layout != nullptr && !layout->kinds.empty();
       add_word(root.value, node,
-               layout == nullptr || layout->kinds.empty() ? EdgeKind::conservative : layout->kinds.front().kind);
+               root.is_exact ? EdgeKind::exact
+               : is_typed    ? layout->kinds.front().kind
+                             : EdgeKind::conservative);
       flush_full_batch();
     } else {
       scan_root(node, root);
@@ -145,6 +151,7 @@ class BlockScan {
   }
 
   void scan_root(uint32_t node, const Root& root) {
+    if (scene_.managed.contains(root.location.begin)) return scan_managed(node, root.location);
     const TypeLayout* layout = scene_.types.layout_of(root.type);
     if (layout == nullptr || layout->size_bytes == 0) return scan(node, root.location, EdgeKind::conservative);
     const Address end = scan_elements(node, root.location, *layout, 1);
@@ -153,6 +160,7 @@ class BlockScan {
 
   void scan_object(ObjectId id, AddressRange object) {
     const uint32_t node = scene_.first_object + index(id);
+    if (scene_.managed.contains(object.begin)) return scan_managed(node, object);
     const ObjectShape shape = scene_.types.shape_of(id);
     if (shape.layout == nullptr || shape.layout->size_bytes == 0) return scan_untyped(node, object);
     const AddressRange room = {object.begin + shape.header_bytes, object.end};
@@ -166,6 +174,33 @@ class BlockScan {
     const Address end = use == nullptr ? scan_elements(node, room, *shape.layout, elements)
                                        : scan_used(node, object, shape, elements, *use);
     scan(node, {end, object.end}, shape.has_tail ? EdgeKind::conservative : EdgeKind::tainted);
+  }
+
+  // What the collector knows; the other words may still refer to what is not its own.
+  void scan_managed(uint32_t node, AddressRange object) {
+    for (Address at = object.begin; at < object.end;) {
+      const AddressRange window = {at, at + std::min<uint64_t>(object.end - at, kManagedWindow)};
+      pointers_.clear();
+      if (!reader_->read(object, window, pointers_)) return scan_unknown(node, object);
+      for (Address word : pointers_) {
+        const Region* region = region_at(word);
+        if (region == nullptr || region->data == nullptr || region->range.end - word < 8) {
+          result_.absent_bytes += 8;
+          continue;
+        }
+        add_word(load<uint64_t>(region->data + (word - region->range.begin)), node, EdgeKind::exact);
+        flush_full_batch();
+      }
+      if (scene_.has_others) scan(node, window, EdgeKind::conservative);
+      at = window.end;
+    }
+  }
+
+  // An object of the managed heap of which nothing is known.
+  void scan_unknown(uint32_t node, AddressRange object) {
+    any_word_ = true;
+    scan(node, object, EdgeKind::conservative);
+    any_word_ = false;
   }
 
   // The words of values one behind the other, each with the kind its type says. Returns where they end.
@@ -285,7 +320,12 @@ class BlockScan {
         continue;
       }
       uint64_t words = (std::min(region->range.end, range.end) - at) / 8;
-      scan_words(region->data + (at - region->range.begin), words, node, kind);
+      const std::byte* data = region->data + (at - region->range.begin);
+      if (scene_.managed.empty()) {
+        scan_words(data, words, node, kind);
+      } else {
+        scan_beside_managed(data, at, words, node, kind);
+      }
       at += words * 8;
       if (words == 0) at += 8;  // a word across two regions: belongs to neither
     }
@@ -304,6 +344,24 @@ class BlockScan {
       batched_ = count;
       data += some * 8;
       words -= some;
+      flush_full_batch();
+    }
+  }
+  // The same in a process with a managed heap: into that lead only the words that its collector takes for pointers; of
+  // malloc's blocks also others, for those who look for them, but they hold nothing.
+  void scan_beside_managed(const std::byte* data, Address at, uint64_t words, uint32_t node, EdgeKind kind) {
+    const bool is_object = node >= scene_.first_object;
+    const bool is_managed = scene_.managed.contains(at);
+    for (uint64_t w = 0; w < words; ++w) {
+      const auto word = load<uint64_t>(data + w * 8);
+      if (word - lowest_ >= span_) continue;
+      std::optional<EdgeKind> better = kind;
+      if (scene_.managed.contains(Address{word})) {
+        if (is_managed && !any_word_) continue;  // no pointer of its own: the reader has said so
+        if (!is_managed) better = is_object ? EdgeKind::tainted : scene_.managed.kind_of(at + w * 8);
+      }
+      if (!better) continue;
+      add_word(word, node, *better);
       flush_full_batch();
     }
   }
@@ -352,6 +410,7 @@ class BlockScan {
   static constexpr uint64_t kMaxText = 1 << 20;
   static constexpr uint64_t kRounding = 16;  // malloc rounds to 16 bytes, plus 8 of the next chunk's header
   static constexpr size_t kRoom = 64;        // left in a batch that is not looked up yet
+  static constexpr uint64_t kManagedWindow = 64 << 10;
 
   const Scene& scene_;
   ScannedBlock& result_;
@@ -363,11 +422,18 @@ class BlockScan {
   std::array<Candidate, kBatch> batch_;
   std::array<ObjectIndex::Nearest, kBatch> nearest_;
   size_t batched_ = 0;
+  std::unique_ptr<PointerReader> reader_;  // of the managed heap, if there is one
+  std::vector<Address> pointers_;
+  bool any_word_ = false;  // any word of the object that is being scanned may be a pointer
   const Region* region_ = nullptr;
   size_t next_private_ = 0;
   bool private_found_ = false;
   Address private_from_;
 };
+
+bool has_unmanaged_objects(const ObjectIndex& objects, const ManagedHeap& managed) {
+  return std::ranges::any_of(objects.regions(), [&](AddressRange region) { return !managed.contains(region.begin); });
+}
 
 void report_losses(const std::vector<ScannedBlock>& blocks, Diagnostics& diagnostics) {
   uint64_t absent = 0;
@@ -398,8 +464,8 @@ uint32_t first_object_node(const RootSet& roots) {
 }
 
 Result<RetentionGraph> scan_references(const CoreDump& dump, const ObjectIndex& objects, const RootSet& roots,
-                                       const ObjectTypes& types, const PrivateMemory& private_memory, size_t threads,
-                                       Diagnostics& diagnostics) {
+                                       const ObjectTypes& types, const PrivateMemory& private_memory,
+                                       const ManagedHeap& managed, size_t threads, Diagnostics& diagnostics) {
   uint64_t nodes = 2 + uint64_t{roots.owners.size()} + roots.roots.size() + objects.size();
   if (nodes > UINT32_MAX - 1) {
     return fail("{}: the graph would have {} nodes, at most {} are supported", dump.path, nodes, UINT32_MAX - 1);
@@ -409,6 +475,8 @@ Result<RetentionGraph> scan_references(const CoreDump& dump, const ObjectIndex& 
               objects,
               roots,
               types,
+              managed,
+              has_unmanaged_objects(objects, managed),
               merge_private(private_memory),
               structure_rows(roots),
               first_object_node(roots),

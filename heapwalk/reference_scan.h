@@ -1,7 +1,7 @@
 // From bytes to edges: every aligned word of every root and every used allocation that points into a used allocation.
 //
 // Interior pointers count: without them a quarter of a large C++ program's heap looks leaked. Without types every such edge is
-// conservative. Regions are scanned in blocks of nodes, in parallel; the result does not depend on the thread count.
+// conservative. What a collector manages is referred to by what the collector takes for pointers only (managed_heap.h). Regions are scanned in blocks of nodes, in parallel; the result does not depend on the thread count.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,7 @@
 
 #include "dump/core_dump.h"
 #include "heapwalk/allocators/allocator.h"
+#include "heapwalk/managed_heap.h"
 #include "heapwalk/object_index.h"
 #include "heapwalk/retention_graph.h"
 #include "heapwalk/root_set.h"
@@ -26,8 +27,8 @@ struct PrivateMemory {
 
 // Error: more than 2^32 − 2 nodes. Absent bytes inside scanned memory are counted in `diagnostics`.
 Result<RetentionGraph> scan_references(const CoreDump& dump, const ObjectIndex& objects, const RootSet& roots,
-                                       const ObjectTypes& types, const PrivateMemory& private_memory, size_t threads,
-                                       Diagnostics& diagnostics);
+                                       const ObjectTypes& types, const PrivateMemory& private_memory,
+                                       const ManagedHeap& managed, size_t threads, Diagnostics& diagnostics);
 
 // Node numbers of the structure: owners after the two tops, then roots, then objects.
 NodeId owner_node(const RootSet& roots, uint32_t owner);

@@ -16,6 +16,8 @@ std::string_view to_string(RootKind kind) {
       return "register";
     case RootKind::mapping:
       return "mapping";
+    case RootKind::goroutine:
+      return "goroutine";
     case RootKind::handle:
       return "handle";
   }
@@ -30,6 +32,10 @@ std::string_view to_string(OwnerKind kind) {
       return "thread";
     case OwnerKind::frame:
       return "frame";
+    case OwnerKind::goroutine:
+      return "goroutine";
+    case OwnerKind::runtime:
+      return "runtime";
     case OwnerKind::mappings:
       return "mappings";
   }
@@ -54,7 +60,8 @@ bool RootSet::check() const {
   std::vector<AddressRange> locations;
   for (const Root& root : roots) {
     if (root.owner != kNoOwner && root.owner >= owners.size()) return false;
-    if (root.kind == RootKind::register_ ? !root.location.empty() : root.location.empty()) return false;
+    const bool may_be_value = root.kind == RootKind::handle || root.kind == RootKind::goroutine;
+    if (!may_be_value && root.location.empty() != (root.kind == RootKind::register_)) return false;
     if (!root.location.empty()) locations.push_back(root.location);
   }
   std::ranges::sort(locations);

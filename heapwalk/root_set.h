@@ -6,6 +6,7 @@
 //              │                     │                     ├ parameter req                  stack
 //              │                     │                     └ local batch (in rbx)            register
 //              │                     └ register rax                                     register
+//              ├─ goroutine 42 [chan receive] ─── main.worker                             goroutine
 //              └─ mapping 0x7f… (anonymous, 2 MB)                                       mapping
 //
 // A root is a *location* that may hold references, never the object it refers to. Owners form a tree above the roots
@@ -26,10 +27,10 @@
 
 namespace heapwalk {
 
-enum class RootKind : uint8_t { global, tls, stack, register_, mapping, handle };
+enum class RootKind : uint8_t { global, tls, stack, register_, mapping, handle, goroutine };
 std::string_view to_string(RootKind kind);  // as in cli.md: "register" without the underscore
 
-enum class OwnerKind : uint8_t { module, thread, frame, mappings };
+enum class OwnerKind : uint8_t { module, thread, frame, mappings, goroutine, runtime };
 std::string_view to_string(OwnerKind kind);
 
 constexpr uint32_t kNoOwner = UINT32_MAX;  // owned by the process itself
@@ -51,7 +52,8 @@ struct Root {
   std::string source;     // "src/cache.cc:12", where the variable is declared; empty when unknown
   TypeId type = kNoType;  // of the variable
   AddressRange location;  // memory roots; empty for registers
-  uint64_t value = 0;     // registers: the content
+  uint64_t value = 0;     // of roots without location: the content of the register or handle
+  bool is_exact = false;  // of those: the run-time says that it is a pointer
   std::optional<int64_t> sp_offset_bytes = std::nullopt;  // of what no variable covers: where it begins in its frame
 };
 

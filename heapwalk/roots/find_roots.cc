@@ -14,6 +14,7 @@ RootSet find_roots(const RootInputs& inputs, Diagnostics& diagnostics) {
   ModuleVariables variables(inputs.core, inputs.threads, inputs.types != nullptr ? *inputs.types : unwanted,
                             diagnostics, std::move(pcs));
   add_module_roots(inputs, variables, set);
+  for (const auto& runtime : inputs.runtimes) runtime->add_roots(inputs, set);
   add_thread_roots(inputs, variables, unwinder ? &*unwinder : nullptr, set, diagnostics);
   set.variables = variables.typed();
   // What no module, stack, TLS block or heap claims is unknown: this part comes last.

@@ -18,6 +18,7 @@
 #include "heapwalk/reference_scan.h"
 #include "heapwalk/root_set.h"
 #include "heapwalk/roots/module_variables.h"
+#include "heapwalk/runtimes/runtime.h"
 
 namespace heapwalk {
 
@@ -27,8 +28,11 @@ struct RootInputs {
   std::span<const AddressRange> heap_ranges;  // what the allocators own; sorted, disjoint
   const PrivateMemory* private_memory = nullptr;
   size_t threads = 1;
-  CoreOptions core = {};              // where to look for debug files
+  CoreOptions core = {};  // where to look for debug files
+  const ManagedHeap* managed =
+      nullptr;                        // into this leads only what its collector takes for pointers; null: there is none
   TypeTableBuilder* types = nullptr;  // takes the types that the debug info tells; null: nobody wants them
+  std::span<const std::unique_ptr<Runtime>> runtimes = {};
 };
 
 RootSet find_roots(const RootInputs& inputs, Diagnostics& diagnostics);

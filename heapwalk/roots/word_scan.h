@@ -36,7 +36,8 @@ inline std::vector<AddressRange> merged(std::vector<AddressRange> ranges) {
   return result;
 }
 
-// f(Address of the word) for every aligned word of `range` that points into a used allocation and is not private.
+// f(Address of the word) for every aligned word of `range` that points into a used allocation and is not private. Of those
+// that lead into a managed heap only what its collector takes for pointers.
 template <class F>
 void for_each_heap_word(const RootInputs& inputs, AddressRange range, F f) {
   const AddressRange heap = inputs.objects->span();
@@ -46,7 +47,10 @@ void for_each_heap_word(const RootInputs& inputs, AddressRange range, F f) {
       Bytes bytes = inputs.dump->memory.read(at, part.end - at);
       for (size_t offset = 0; offset + 8 <= bytes.size(); offset += 8) {
         Address value{load<uint64_t>(bytes.data() + offset)};
-        if (heap.contains(value) && inputs.objects->find_used(value)) f(at + offset);
+        if (!heap.contains(value) || !inputs.objects->find_used(value)) continue;
+        if (inputs.managed != nullptr && inputs.managed->contains(value) && !inputs.managed->kind_of(at + offset))
+          continue;
+        f(at + offset);
       }
       // Past what could be read: on to the next region, if any begins inside the range.
       at = (at + bytes.size()).align_up(8);

@@ -79,7 +79,7 @@ void run_chain(benchmark::State& state, HeapShape shape, uint32_t allocations, b
     Diagnostics diagnostics;
     ObjectIndex objects = stage("1index", [&] { return ObjectIndex::build(heap.sinks(), diagnostics); });
     auto graph = stage("2scan", [&] {
-      return scan_references(heap.dump, objects, heap.roots, ObjectTypes(), PrivateMemory{}, threads, diagnostics)
+      return scan_references(heap.dump, objects, heap.roots, ObjectTypes(), PrivateMemory{}, {}, threads, diagnostics)
           .value();
     });
     Reachability reach = stage("3reach", [&] { return find_reachable(graph, objects); });

@@ -43,7 +43,7 @@ class Memory {
     std::vector<AllocationSink> sinks;
     sinks.push_back(std::move(sink));
     objects = ObjectIndex::build(std::move(sinks), diagnostics);
-    auto graph = scan_references(dump, objects, roots, ObjectTypes(), private_memory, threads, diagnostics);
+    auto graph = scan_references(dump, objects, roots, ObjectTypes(), private_memory, {}, threads, diagnostics);
     EXPECT_TRUE(graph.has_value());
     EXPECT_TRUE(graph->check());
     return std::move(*graph);

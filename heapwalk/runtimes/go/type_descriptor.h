@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "dump/address_space.h"
 #include "heapwalk/runtimes/go/layout.h"
@@ -84,5 +85,20 @@ struct StructField {
 // Null where it cannot be a list. Its entries may still be absent.
 std::optional<StructFields> read_struct_fields(const AddressSpace& memory, const Layout& layout, Address record);
 std::optional<StructField> read_struct_field(const AddressSpace& memory, const Layout& layout, Address at);
+
+// What stands behind the part that all descriptors of its kind have: UncommonType.
+struct Uncommon {
+  int32_t package_offset = 0;  // of the import path, from the module's types on; 0: none
+  uint16_t methods = 0;
+};
+std::optional<Uncommon> read_uncommon(const AddressSpace& memory, const Layout& layout, const TypeDescriptor& type);
+
+// The bytes of a descriptor and of what stands behind it, up to where the next one may begin (Go 1.27 lays them one behind the
+// other). Null where a count is absent.
+std::optional<uint64_t> descriptor_bytes(const AddressSpace& memory, const Layout& layout, const TypeDescriptor& type);
+
+// The parameters and results of a function type, in order; no more than it has. `results` says where the results begin.
+std::vector<Address> read_function_parts(const AddressSpace& memory, const Layout& layout, const TypeDescriptor& type,
+                                         size_t& results, bool& is_variadic);
 
 }  // namespace heapwalk::go

@@ -1,0 +1,103 @@
+#include "heapwalk/runtimes/go/go_runtime.h"
+
+#include <algorithm>
+
+#include "heapwalk/roots/find_roots.h"
+#include "heapwalk/roots/word_scan.h"
+#include "heapwalk/runtimes/go/goroutine_roots.h"
+#include "heapwalk/runtimes/go/heap_decoder.h"
+#include "heapwalk/runtimes/go/heap_pointers.h"
+#include "heapwalk/runtimes/go/specials.h"
+
+namespace heapwalk::go {
+namespace {
+
+// The words of package variables that are pointers and not null.
+void add_variable_words(const AddressSpace& memory, const MaskedRange& variables, std::vector<Address>& words) {
+  const uint64_t count = std::min(variables.range.size_bytes() / 8, variables.mask_bits);
+  for (uint64_t word = 0; word < count; ++word) {
+    if (!variables.is_pointer(word)) continue;
+    const Address at = variables.range.begin + word * 8;
+    if (memory.read_word(at).value_or(0) != 0) words.push_back(at);
+  }
+}
+
+class GoRuntime final : public Runtime {
+ public:
+  GoRuntime(const CoreDump& dump, Process process) : dump_(dump), process_(std::move(process)) {}
+
+  // False when the heap cannot be read.
+  bool read_heap(Diagnostics& diagnostics) {
+    heap_ = Heap::read(dump_, process_, diagnostics);
+    return heap_.has_value();
+  }
+
+  std::string_view name() const override { return "go"; }
+  std::unique_ptr<HeapDecoder> make_heap_decoder() const override { return go::make_heap_decoder(*heap_); }
+
+  ManagedHeap find_pointers(Diagnostics& diagnostics) override {
+    ManagedHeap managed;
+    const auto decoder = make_heap_decoder();
+    for (const HeapRegion& region : decoder->regions()) managed.ranges.push_back(region.range);
+    managed.ranges = merged(std::move(managed.ranges));
+    for (const ModuleData& module : process_.modules) {
+      for (const MaskedRange* variables : {&module.data, &module.bss}) {
+        if (variables->mask.size() * 8 < variables->mask_bits)
+          diagnostics.add("go_mask_absent",
+                          "the pointer mask of Go's package variables is not in the core: they hold nothing");
+        add_variable_words(dump_.memory, *variables, managed.exact_words);
+      }
+    }
+    specials_ = read_specials(*heap_, diagnostics);
+    handles_ = find_handles(*heap_, specials_, diagnostics);
+    for (const Handle& handle : handles_)
+      managed.exact_words.insert(managed.exact_words.end(), handle.pointers.begin(), handle.pointers.end());
+    goroutines_.emplace(*heap_, diagnostics);
+    goroutines_->add_words(managed);
+    std::ranges::sort(managed.exact_words);
+    std::ranges::sort(managed.conservative_words);
+    managed.make_reader = [this] { return std::make_unique<HeapPointers>(*heap_); };
+    return managed;
+  }
+
+  void add_roots(const RootInputs& inputs, RootSet& set) const override {
+    for (const Span& span : heap_->spans())
+      if (span.state == SpanState::manual) set.stack_ranges.push_back(span.range());
+    set.stack_ranges = merged(std::move(set.stack_ranges));
+    goroutines_->add_roots(inputs, set);
+    add_handles(set);
+  }
+
+ private:
+  void add_handles(RootSet& set) const {
+    if (handles_.empty()) return;
+    const auto owner = static_cast<uint32_t>(set.owners.size());
+    set.owners.push_back({OwnerKind::runtime, kNoOwner, "Go run-time"});
+    for (const Handle& handle : handles_)
+      set.roots.push_back({.kind = RootKind::handle,
+                           .owner = owner,
+                           .name = fmt::format("{} {:#x}", handle.what, handle.location.begin.value),
+                           .stable_name = handle.what,
+                           .source = {},
+                           .location = handle.location});
+  }
+
+  const CoreDump& dump_;
+  Process process_;
+  std::optional<Heap> heap_;
+  std::vector<Special> specials_;
+  std::vector<Handle> handles_;
+  std::optional<GoroutineRoots> goroutines_;
+};
+
+}  // namespace
+
+std::unique_ptr<Runtime> detect(const CoreDump& dump, Diagnostics& diagnostics) {
+  auto process = find_process(dump, diagnostics);
+  if (!process) return nullptr;
+  auto runtime = std::make_unique<GoRuntime>(dump, *std::move(process));
+  if (!runtime->read_heap(diagnostics)) return nullptr;
+  return runtime;
+}
+
+}  // namespace heapwalk::go

@@ -1,0 +1,103 @@
+// The texts by number, release by release. Source: Go 1.19 … 1.27 runtime/runtime2.go (waitReason, waitReasonStrings).
+#include "heapwalk/runtimes/go/wait_reasons.h"
+
+namespace heapwalk::go {
+namespace {
+
+constexpr size_t kMaxReasons = 256;  // a byte
+constexpr size_t kMaxLength = 128;
+
+// Of each release the texts in the order of their numbers, the first one empty.
+constexpr std::string_view kReasons119 =
+    "|GC assist marking|IO wait|chan receive (nil chan)|chan send (nil chan)|dumping heap|garbage collection|"
+    "garbage collection scan|panicwait|select|select (no cases)|GC assist wait|GC sweep wait|GC scavenge wait|"
+    "chan receive|chan send|finalizer wait|force gc (idle)|semacquire|sleep|sync.Cond.Wait|"
+    "timer goroutine (idle)|trace reader (blocked)|wait for GC cycle|GC worker (idle)|preempted|debug call";
+
+constexpr std::string_view kReasons120 =
+    "|GC assist marking|IO wait|chan receive (nil chan)|chan send (nil chan)|dumping heap|garbage collection|"
+    "garbage collection scan|panicwait|select|select (no cases)|GC assist wait|GC sweep wait|GC scavenge wait|"
+    "chan receive|chan send|finalizer wait|force gc (idle)|semacquire|sleep|sync.Cond.Wait|sync.Mutex.Lock|"
+    "sync.RWMutex.RLock|sync.RWMutex.Lock|trace reader (blocked)|wait for GC cycle|GC worker (idle)|"
+    "GC worker (active)|preempted|debug call|GC mark termination|stopping the world";
+
+constexpr std::string_view kReasons123 =
+    "|GC assist marking|IO wait|chan receive (nil chan)|chan send (nil chan)|dumping heap|garbage collection|"
+    "garbage collection scan|panicwait|select|select (no cases)|GC assist wait|GC sweep wait|GC scavenge wait|"
+    "chan receive|chan send|finalizer wait|force gc (idle)|semacquire|sleep|sync.Cond.Wait|sync.Mutex.Lock|"
+    "sync.RWMutex.RLock|sync.RWMutex.Lock|trace reader (blocked)|wait for GC cycle|GC worker (idle)|"
+    "GC worker (active)|preempted|debug call|GC mark termination|stopping the world|flushing proc caches|"
+    "trace goroutine status|trace proc status|page trace flush|coroutine|GC weak to strong wait";
+
+constexpr std::string_view kReasons124 =
+    "|GC assist marking|IO wait|chan receive (nil chan)|chan send (nil chan)|dumping heap|garbage collection|"
+    "garbage collection scan|panicwait|select|select (no cases)|GC assist wait|GC sweep wait|GC scavenge wait|"
+    "chan receive|chan send|finalizer wait|force gc (idle)|semacquire|sleep|sync.Cond.Wait|sync.Mutex.Lock|"
+    "sync.RWMutex.RLock|sync.RWMutex.Lock|sync.WaitGroup.Wait|trace reader (blocked)|wait for GC cycle|"
+    "GC worker (idle)|GC worker (active)|preempted|debug call|GC mark termination|stopping the world|"
+    "flushing proc caches|trace goroutine status|trace proc status|page trace flush|coroutine|"
+    "GC weak to strong wait|synctest.Run|synctest.Wait|chan receive (synctest)|chan send (synctest)|"
+    "select (synctest)";
+
+constexpr std::string_view kReasons125 =
+    "|GC assist marking|IO wait|chan receive (nil chan)|chan send (nil chan)|dumping heap|garbage collection|"
+    "garbage collection scan|panicwait|select|select (no cases)|GC assist wait|GC sweep wait|GC scavenge wait|"
+    "chan receive|chan send|finalizer wait|force gc (idle)|GOMAXPROCS updater (idle)|semacquire|sleep|"
+    "sync.Cond.Wait|sync.Mutex.Lock|sync.RWMutex.RLock|sync.RWMutex.Lock|sync.WaitGroup.Wait|"
+    "trace reader (blocked)|wait for GC cycle|GC worker (idle)|GC worker (active)|preempted|debug call|"
+    "GC mark termination|stopping the world|flushing proc caches|trace goroutine status|trace proc status|"
+    "page trace flush|coroutine|GC weak to strong wait|synctest.Run|synctest.Wait|chan receive (durable)|"
+    "chan send (durable)|select (durable)|sync.WaitGroup.Wait (durable)|cleanup wait";
+
+constexpr std::string_view kReasons126 =
+    "|GC assist marking|IO wait|dumping heap|garbage collection|garbage collection scan|panicwait|"
+    "GC assist wait|GC sweep wait|GC scavenge wait|finalizer wait|force gc (idle)|GOMAXPROCS updater (idle)|"
+    "semacquire|sleep|chan receive (nil chan)|chan send (nil chan)|select (no cases)|select|chan receive|"
+    "chan send|sync.Cond.Wait|sync.Mutex.Lock|sync.RWMutex.RLock|sync.RWMutex.Lock|sync.WaitGroup.Wait|"
+    "trace reader (blocked)|wait for GC cycle|GC worker (idle)|GC worker (active)|preempted|debug call|"
+    "GC mark termination|stopping the world|flushing proc caches|trace goroutine status|trace proc status|"
+    "page trace flush|coroutine|GC weak to strong wait|synctest.Run|synctest.Wait|chan receive (durable)|"
+    "chan send (durable)|select (durable)|sync.WaitGroup.Wait (durable)|cleanup wait";
+
+std::string_view known_reasons(int release) {
+  if (release >= 26) return kReasons126;
+  if (release == 25) return kReasons125;
+  if (release == 24) return kReasons124;
+  if (release >= 22) return kReasons123;  // of which 1.22 has all but the last
+  return release >= 20 ? kReasons120 : kReasons119;
+}
+
+// runtime.waitReasonStrings: an array of Go strings. The symbol says how many.
+std::vector<std::string_view> read_reasons(const AddressSpace& memory, AddressRange table) {
+  std::vector<std::string_view> texts;
+  for (Address at = table.begin; at + 16 <= table.end && texts.size() < kMaxReasons; at += 16) {
+    const auto data = memory.read_pointer(at);
+    const auto length = memory.read_word(at + 8);
+    if (!data || !length || *length > kMaxLength) return {};
+    const Bytes text = memory.read_exactly(*data, *length);
+    if (text.size() != *length) return {};
+    texts.emplace_back(reinterpret_cast<const char*>(text.data()), text.size());
+  }
+  return texts;
+}
+
+}  // namespace
+
+WaitReasons::WaitReasons(const CoreDump& dump, const Process& process) {
+  if (const auto table = process.module->symbol_range("runtime.waitReasonStrings"))
+    texts_ = read_reasons(dump.memory, *table);
+  if (texts_.empty()) {
+    for (std::string_view rest = known_reasons(process.layout.minor());;) {
+      const size_t bar = rest.find('|');
+      texts_.push_back(rest.substr(0, bar));
+      if (bar == std::string_view::npos) break;
+      rest.remove_prefix(bar + 1);
+    }
+  }
+}
+
+std::string_view WaitReasons::text(uint8_t reason) const {
+  return reason < texts_.size() ? texts_[reason] : "unknown wait reason";
+}
+
+}  // namespace heapwalk::go

@@ -1,0 +1,12 @@
+//go:build small
+
+package main
+
+func labelled() {
+	local := held("labelled")
+	parks()
+	<-forever
+	use(local)
+}
+
+func makeFull() {}

@@ -1,0 +1,3 @@
+module go_stacks
+
+go 1.19
