@@ -77,6 +77,7 @@ FormFacts form_by_name(const TypeTable& types, TypeId id) {
     return {GoForm::trie_node};
   }
   if (name == "sync.Pool" && has("local") && has("localSize")) return {GoForm::pool};
+  if (name == "reflect.Value" && types[id].size_bytes == 24) return {GoForm::reflect_value};
   return {};
 }
 
