@@ -19,6 +19,7 @@ struct Totals {
   uint64_t conservative_bytes = 0, conservative_objects = 0;  // … that no exact edges alone reach, but untyped words do
   uint64_t possibly_live_bytes = 0, possibly_live_objects = 0;  // the part of reachable that only tainted words reach
   uint64_t leaked_bytes = 0, leaked_objects = 0;
+  uint64_t garbage_bytes = 0, garbage_objects = 0;  // the part of leaked that a collector would free by itself
   uint64_t free_bytes = 0;  // free chunks and top
   uint64_t cached_bytes = 0, cached_objects = 0;
   uint64_t metadata_bytes = 0, unexplained_bytes = 0;
@@ -97,7 +98,8 @@ struct LeakRow {
   uint64_t roots = 0;    // source components of this type and shape
   uint64_t objects = 0;  // retained by them
   uint64_t bytes = 0;
-  Address example;  // address of one leak root
+  Address example;          // address of one leak root
+  bool is_garbage = false;  // a collector manages it: not collected yet, no leak
 };
 
 struct EvidenceBytes {  // used bytes by evidence class of their type

@@ -30,6 +30,13 @@ struct RetainedCounts {
   uint64_t operator[](NodeId head) const { return heads[index(head)]; }
 };
 
+void add_garbage(const Analysis& analysis, NodeId node, Totals& totals) {
+  const ObjectId object = analysis.graph.object_of(node);
+  if (!analysis.managed.contains(analysis.objects.address(object))) return;
+  totals.garbage_bytes += analysis.objects.size_bytes(object);
+  totals.garbage_objects += 1;
+}
+
 Totals sum_totals(const Analysis& analysis, const RetainedCounts& counts) {
   Totals totals;
   for (const AllocatorRow& row : analysis.summary.allocators) {
@@ -54,6 +61,7 @@ Totals sum_totals(const Analysis& analysis, const RetainedCounts& counts) {
   }
   for (uint32_t i = analysis.graph.first_object(); i < analysis.graph.node_count(); ++i) {
     const Stage stage = analysis.reachability.stage_of(NodeId{i});
+    if (stage == Stage::leaked && !analysis.managed.empty()) add_garbage(analysis, NodeId{i}, totals);
     if (stage != Stage::conservative && stage != Stage::tainted) continue;
     const bool is_tainted = stage == Stage::tainted;
     (is_tainted ? totals.possibly_live_bytes : totals.conservative_bytes) +=
@@ -99,16 +107,18 @@ std::vector<OwnerRow> owner_rows(const Analysis& analysis, const RetainedCounts&
 // Leak roots by type. What several leak roots hold together belongs to none of them and is a row of its own, so that
 // the rows sum to the leaked bytes.
 std::vector<LeakRow> leak_rows(const Analysis& analysis, const RetainedCounts& counts) {
-  std::map<std::string, LeakRow> by_type;
-  LeakRow shared{"(shared by several leaks)", 0, 0, 0, {}};
+  std::map<std::pair<std::string, bool>, LeakRow> by_type;
+  LeakRow shared{"(shared by several leaks)", 0, 0, 0, {}, false};
   shared.bytes = analysis.dominators.retained_bytes(kUnreachableNode);
   shared.objects = counts[kUnreachableNode];
   for (size_t i = 0; i < counts.leak_roots.size(); ++i) {
     const NodeId root = analysis.reachability.leak_roots[i];
     std::string type = node_name(analysis, root);
-    auto [at, is_new] = by_type.try_emplace(type);
+    const Address address = analysis.objects.address(analysis.graph.object_of(root));
+    const bool is_garbage = analysis.managed.contains(address);
+    auto [at, is_new] = by_type.try_emplace({type, is_garbage});
     LeakRow& row = at->second;
-    if (is_new) row = {type, 0, 0, 0, analysis.objects.address(analysis.graph.object_of(root))};
+    if (is_new) row = {type, 0, 0, 0, address, is_garbage};
     row.roots += 1;
     row.objects += counts.leak_roots[i];
     row.bytes += analysis.dominators.retained_bytes(root);
@@ -117,7 +127,9 @@ std::vector<LeakRow> leak_rows(const Analysis& analysis, const RetainedCounts& c
   }
   std::vector<LeakRow> rows;
   rows.reserve(by_type.size() + 1);
-  for (auto& [type, row] : by_type) rows.push_back(std::move(row));
+  for (auto& [key, row] : by_type) rows.push_back(std::move(row));
+  // What several share is garbage if all of it can be: then nothing that malloc gave out is lost.
+  shared.is_garbage = analysis.summary.totals.garbage_objects == analysis.summary.totals.leaked_objects;
   if (shared.objects > 0) rows.push_back(std::move(shared));
   std::ranges::stable_sort(rows, std::greater{}, &LeakRow::bytes);
   return rows;

@@ -211,9 +211,10 @@ std::vector<SuspectRow> find_suspects(const Analysis& analysis, std::span<const 
   for (const Candidate& candidate : candidates)
     rows.push_back(analysis.graph.is_object(candidate.top) ? describe_shared(analysis, candidate)
                                                            : describe_root(analysis, candidate));
-  // Leaks are told whatever their size: a small leak is news, a small cache is not.
-  for (size_t i = 0; i < std::min(limit, analysis.summary.leaks.size()); ++i)
-    rows.push_back(describe_leak(analysis, analysis.summary.leaks[i]));
+  // Leaks are told whatever their size: a small leak is news, a small cache is not. Garbage is neither.
+  size_t leaks = 0;
+  for (const LeakRow& leak : analysis.summary.leaks)
+    if (!leak.is_garbage && leaks++ < limit) rows.push_back(describe_leak(analysis, leak));
   std::ranges::stable_sort(rows, std::greater{}, &SuspectRow::retained_bytes);
   if (rows.size() > limit) rows.resize(limit);
   return rows;

@@ -58,6 +58,7 @@ void write_leaks(std::span<const LeakRow> leaks, JsonWriter& json) {
     json.member("objects", row.objects);
     json.member("bytes", row.bytes);
     json.member("example", format_address(row.example));
+    if (row.is_garbage) json.member("garbage", true);
   });
 }
 

@@ -21,6 +21,8 @@ void write_totals(const Totals& totals, JsonWriter& json) {
   json.member("possibly_live_objects", totals.possibly_live_objects);
   json.member("leaked_bytes", totals.leaked_bytes);
   json.member("leaked_objects", totals.leaked_objects);
+  json.member("garbage_bytes", totals.garbage_bytes);
+  json.member("garbage_objects", totals.garbage_objects);
   json.member("free_bytes", totals.free_bytes);
   json.member("cached_bytes", totals.cached_bytes);
   json.member("cached_objects", totals.cached_objects);

@@ -75,7 +75,9 @@ class MemoryTable {
     if (t.possibly_live_objects != 0) {
       add("    of both, possibly live (stale words only)", t.possibly_live_bytes, t.possibly_live_objects);
     }
-    add("  used, leaked", t.leaked_bytes, t.leaked_objects);
+    if (t.garbage_objects != 0) add("  used, garbage not collected yet", t.garbage_bytes, t.garbage_objects);
+    if (t.garbage_objects == 0 || t.leaked_objects != t.garbage_objects)
+      add("  used, leaked", t.leaked_bytes - t.garbage_bytes, t.leaked_objects - t.garbage_objects);
     add("  freed, in caches", t.cached_bytes, t.cached_objects);
     add("  free", t.free_bytes);
     add("  allocator's own", t.metadata_bytes);
@@ -144,13 +146,19 @@ void print_leaks(const Summary& summary, uint64_t limit, Output& output, const T
     output.write(": none\n");
     return;
   }
-  output.print(": {} in {} allocations that no root reaches\n", bytes_text(totals.leaked_bytes),
-               count_text(totals.leaked_objects));
+  const uint64_t leaked = totals.leaked_objects - totals.garbage_objects;
+  if (leaked != 0)
+    output.print(": {} in {} allocations that no root reaches", bytes_text(totals.leaked_bytes - totals.garbage_bytes),
+                 count_text(leaked));
+  if (totals.garbage_objects != 0)
+    output.print("{} {} in {} allocations, garbage that the collector has not freed yet", leaked == 0 ? ": none;" : ";",
+                 bytes_text(totals.garbage_bytes), count_text(totals.garbage_objects));
+  output.write("\n");
   TextTable table({{"", Align::right}, {"", Align::right}, {""}});
   for (const LeakRow& leak : first_rows(summary.leaks, limit)) {
     table.add({bytes_text(leak.bytes), count_text(leak.objects),
-               fmt::format("{} × {}, for example {}", count_text(leak.roots), readable_type_name(leak.type),
-                           format_address(leak.example))});
+               fmt::format("{}{} × {}, for example {}", leak.is_garbage ? "garbage: " : "", count_text(leak.roots),
+                           readable_type_name(leak.type), format_address(leak.example))});
   }
   table.print(output, style);
 }

@@ -76,6 +76,9 @@ void write_text_leaks(const DocumentRequest& request, Output& output) {
   output.print("{}: {} in {} allocations that no root reaches, {} of the used bytes\n", style.heading("Leaks"),
                bytes_text(summary.totals.leaked_bytes), count_text(summary.totals.leaked_objects),
                share_text(summary.totals.leaked_bytes, summary.totals.used_bytes));
+  if (summary.totals.garbage_objects != 0)
+    output.print("  of these {} in {} are garbage that the collector has not freed yet, and no leaks\n",
+                 bytes_text(summary.totals.garbage_bytes), count_text(summary.totals.garbage_objects));
   TextTable table({{"bytes", Align::right},
                    {"share", Align::right},
                    {"objects", Align::right},
@@ -85,7 +88,8 @@ void write_text_leaks(const DocumentRequest& request, Output& output) {
   auto rows = first_rows(summary.leaks, limit);
   for (const LeakRow& leak : rows) {
     table.add({bytes_text(leak.bytes), share_text(leak.bytes, summary.totals.leaked_bytes), count_text(leak.objects),
-               count_text(leak.roots), format_address(leak.example), readable_type_name(leak.type)});
+               count_text(leak.roots), format_address(leak.example),
+               (leak.is_garbage ? "garbage: " : "") + readable_type_name(leak.type)});
   }
   table.print(output, style);
   if (rows.size() < summary.leaks.size()) {

@@ -180,7 +180,8 @@ int run(const Options& options) {
     progress.finish();
     return report_error(written.error());
   }
-  bool is_over = options.fail_over && analysis->summary.totals.leaked_bytes > *options.fail_over;
+  const Totals& totals = analysis->summary.totals;
+  bool is_over = options.fail_over && totals.leaked_bytes - totals.garbage_bytes > *options.fail_over;
   return is_over ? kOverThreshold : kDone;
 }
 

@@ -50,8 +50,13 @@ std::string thread_label(const Thread& thread) {
 class ThreadRoots {
  public:
   ThreadRoots(const RootInputs& inputs, ModuleVariables& variables, RootSet& set, const Thread& thread,
-              std::vector<Frame> frames)
-      : inputs_(inputs), variables_(variables), set_(set), thread_(thread), frames_(std::move(frames)) {}
+              std::span<const AddressRange> foreign, std::vector<Frame> frames)
+      : inputs_(inputs),
+        variables_(variables),
+        set_(set),
+        thread_(thread),
+        foreign_(foreign),
+        frames_(std::move(frames)) {}
 
   // Everything of the thread outside its stack: [lowest TLS block, end of the control block).
   void add_tls(uint64_t control_block_bytes) {
@@ -83,7 +88,7 @@ class ThreadRoots {
   // The locals and parameters of the frames, in memory and in registers.
   void add_variables(FramePlaces& places) {
     if (frames_.empty() || thread_.stack.empty()) return;
-    const std::vector<AddressRange> stack = subtract(thread_.stack, merged(tls_ranges_));
+    const std::vector<AddressRange> stack = own_stack(tls_ranges_);
     for (FramePlace& place : places.find(stack, frames_)) {
       const std::string function = function_name(place.frame);
       const bool in_memory = !place.memory.empty();
@@ -108,7 +113,7 @@ class ThreadRoots {
     std::vector<AddressRange> taken = tls_ranges_;
     taken.insert(taken.end(), variable_ranges_.begin(), variable_ranges_.end());
     const size_t ordered = ordered_frames(frames_);
-    for (AddressRange part : subtract(thread_.stack, merged(std::move(taken)))) {
+    for (AddressRange part : own_stack(std::move(taken))) {
       size_t last_frame = SIZE_MAX;
       for_each_heap_word(inputs_, part, [&](Address word) {
         const size_t frame = frame_at(std::span(frames_).first(ordered), word);
@@ -181,6 +186,12 @@ class ThreadRoots {
     });
   }
 
+  // The live part of the stack, less what is taken and what is not the thread's.
+  std::vector<AddressRange> own_stack(std::vector<AddressRange> taken) const {
+    taken.insert(taken.end(), foreign_.begin(), foreign_.end());
+    return subtract(thread_.stack, merged(std::move(taken)));
+  }
+
   bool is_managed(uint64_t value) const {
     return inputs_.managed != nullptr && inputs_.managed->contains(Address{value});
   }
@@ -238,6 +249,7 @@ class ThreadRoots {
   ModuleVariables& variables_;
   RootSet& set_;
   const Thread& thread_;
+  std::span<const AddressRange> foreign_;  // memory of heaps and run-times: a goroutine's stack lies there
   uint32_t owner_ = kNoOwner;
   std::vector<Frame> frames_;
   std::vector<AddressRange> tls_ranges_;
@@ -252,11 +264,18 @@ void add_thread_roots(const RootInputs& inputs, ModuleVariables& variables, Unwi
                       Diagnostics& diagnostics) {
   const uint64_t control_block = control_block_bytes(*inputs.dump);
   FramePlaces places(inputs, variables);
+  // A thread that runs a goroutine is on that one's stack: the run-time accounts for it.
+  std::vector<AddressRange> foreign = set.stack_ranges;
+  if (inputs.managed != nullptr)
+    foreign.insert(foreign.end(), inputs.managed->ranges.begin(), inputs.managed->ranges.end());
+  foreign = merged(std::move(foreign));
   std::vector<AddressRange> stacks = set.stack_ranges;  // a run-time's own are there already
   std::vector<AddressRange> tls;
   for (const Thread& thread : inputs.dump->threads) {
-    const bool has_frames = unwinder != nullptr && !thread.stack.empty();
-    ThreadRoots roots(inputs, variables, set, thread, has_frames ? unwinder->unwind(thread) : std::vector<Frame>{});
+    const bool is_on_own_stack = !subtract({thread.stack_pointer, thread.stack_pointer + 1}, foreign).empty();
+    const bool has_frames = unwinder != nullptr && !thread.stack.empty() && is_on_own_stack;
+    ThreadRoots roots(inputs, variables, set, thread, foreign,
+                      has_frames ? unwinder->unwind(thread) : std::vector<Frame>{});
     roots.add_tls(control_block);
     roots.add_variables(places);
     roots.add_registers();

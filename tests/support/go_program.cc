@@ -1,45 +1,81 @@
 #include "tests/support/go_program.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 
 namespace heapwalk::test {
+namespace {
 
-GoRun::GoRun(std::string_view name, const std::vector<std::string>& flags) {
-  if (const CommandResult version = run_command({"go", "version"}); version.status != 0) {
-    skip_reason_ = "no Go on this machine: " + version.output;
-    return;
-  }
-  const std::string source = std::string(HEAPWALK_SOURCE_DIR) + "/testdata/programs/go/" + std::string(name);
-  const std::string binary = directory_.file(name);
-  std::vector<std::string> command = {"go", "build", "-C", source, "-buildvcs=false", "-o", binary};
-  command.insert(command.end(), flags.begin(), flags.end());
-  if (const CommandResult build = run_command(command); build.status != 0) {
-    error_ = build.output;
-    return;
-  }
-  run_ = std::make_unique<ProgramRun>(
-      RunOptions{.arguments = {binary, directory_.file("truth")}, .environment = {{"GOTRACEBACK", "crash"}}});
-  skip_reason_ = run_->skip_reason();
-  error_ = run_->error();
-  if (run_->core_path().empty()) return;
-  auto dump = open_core_dump(run_->core_path(), {.binary = binary});
-  if (!dump) {
-    error_ = dump.error().message;
-    return;
-  }
-  dump_ = std::make_unique<const CoreDump>(*std::move(dump));
+std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
-std::vector<std::vector<std::string>> GoRun::truth() const {
-  std::vector<std::vector<std::string>> lines;
-  std::ifstream file(directory_.file("truth"));
+// address, bytes, fate, name, holder between tabs
+std::vector<PlantedObject> read_planted(const std::string& path) {
+  std::vector<PlantedObject> planted;
+  std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
-    std::vector<std::string>& columns = lines.emplace_back();
-    std::istringstream text(line);
-    for (std::string column; std::getline(text, column, '\t');) columns.push_back(column);
+    std::istringstream fields(line);
+    PlantedObject object;
+    fields >> object.address.value >> object.size_bytes;
+    fields.ignore(1);
+    for (std::string* text : {&object.fate, &object.name, &object.holder}) std::getline(fields, *text, '\t');
+    planted.push_back(std::move(object));
   }
-  return lines;
+  return planted;
+}
+
+}  // namespace
+
+Result<GoTruth> read_go_truth(const std::string& directory) {
+  auto heap = read_go_heap_dump(directory + "/heap.dump");
+  if (!heap) return std::unexpected(heap.error());
+  GoTruth truth;
+  truth.heap = std::move(*heap);
+  truth.planted = read_planted(directory + "/planted.tsv");
+  if (truth.planted.empty()) return fail("{}/planted.tsv: empty", directory);
+  truth.stacks = read_text(directory + "/stacks.txt");
+  truth.memstats = parse_json(read_text(directory + "/memstats.json"));
+  std::error_code ignored;
+  if (std::filesystem::file_size(directory + "/after.dump", ignored) + 1 > 1) {
+    auto after = read_go_heap_dump(directory + "/after.dump");
+    if (!after) return std::unexpected(after.error());
+    truth.after = std::move(*after);
+  }
+  return truth;
+}
+
+std::string go_program(const std::string& name) {
+  std::string path = std::string(HEAPWALK_PROGRAMS_DIR) + "/go/" + name;
+  return std::filesystem::exists(path) ? path : "";
+}
+
+GoRun::GoRun(const std::string& program, std::vector<std::string> arguments, const GoRunOptions& options)
+    : binary_(go_program(program)) {
+  if (binary_.empty()) {
+    skip_reason_ = program + " was not built: no go in PATH";
+    return;
+  }
+  RunOptions run;
+  run.arguments = std::move(arguments);
+  run.arguments.insert(run.arguments.begin(), binary_);
+  run.environment = options.environment;
+  run.use_gcore = options.use_gcore;
+  if (options.use_gcore) run.continue_file = "continue";
+  run.timeout_seconds = options.timeout_seconds;
+  run_ = std::make_unique<ProgramRun>(run);
+  skip_reason_ = run_->skip_reason();
+  error_ = run_->error();
+  if (!skip_reason_.empty() || !error_.empty()) return;
+  auto truth = read_go_truth(run_->directory());
+  if (truth)
+    truth_ = std::move(*truth);
+  else
+    error_ = truth.error().message;
 }
 
 }  // namespace heapwalk::test

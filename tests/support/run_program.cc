@@ -153,7 +153,12 @@ void ProgramRun::run(const RunOptions& options) {
   if (in_time && options.use_gcore) {
     gcore_output = run_command({"gcore", "-o", directory_ + "/core", std::to_string(child.pid)}).output;
   }
-  if (!in_time || options.use_gcore) kill(child.pid, SIGKILL);
+  bool ends_itself = !options.use_gcore;
+  if (in_time && options.use_gcore && !options.continue_file.empty()) {
+    std::ofstream(directory_ + "/" + options.continue_file);
+    ends_itself = read_output(child.output, output_, "", deadline);
+  }
+  if (!in_time || !ends_itself) kill(child.pid, SIGKILL);
   close(child.output);
   int status = wait_for(child.pid);
   core_path_ = find_core();

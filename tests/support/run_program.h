@@ -10,7 +10,9 @@ namespace heapwalk {
 struct RunOptions {
   std::vector<std::string> arguments;                                 // argv[0] is a path
   std::vector<std::pair<std::string, std::string>> environment = {};  // added to the test's own
-  bool use_gcore = false;         // the program prints "ready" and waits: gdb's gcore dumps it, then it is killed
+  bool use_gcore = false;  // the program prints "ready" and waits: gdb's gcore dumps it, then it is killed
+  // Not empty: after gcore a file of this name appears in its directory, and it goes on until it ends by itself.
+  std::string continue_file = {};
   uint64_t core_limit_bytes = 0;  // RLIMIT_CORE; 0: no limit. A limit truncates the core
   unsigned timeout_seconds = 120;
 };

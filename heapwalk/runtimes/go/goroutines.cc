@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "heapwalk/runtimes/go/goroutine_search.h"
 #include "heapwalk/runtimes/go/record.h"
 #include "heapwalk/runtimes/go/semaphore_waiters.h"
 #include "heapwalk/runtimes/go/wait_reasons.h"
@@ -40,7 +41,8 @@ class GoroutineReader {
         reasons_(dump, process) {}
 
   Goroutines read() {
-    const auto variable = process_.variable("runtime.allgs");
+    auto variable = process_.variable("runtime.allgs");
+    if (!variable) variable = search_all_goroutines(memory_, layout_, process_.modules.front());
     const auto list = variable ? read_slice(memory_, *variable) : std::nullopt;
     if (!list) {
       diagnostics_.add("go_goroutines_unknown", "runtime.allgs was not found: no goroutine is known");

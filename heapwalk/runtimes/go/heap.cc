@@ -73,6 +73,20 @@ bool is_sane(const Span& span) {
   return span.element_bytes <= span.size_bytes && span.elements <= span.size_bytes / span.element_bytes;
 }
 
+// Whether the map of arenas leads from the span's first page back to it.
+bool arena_knows(const AddressSpace& memory, const Layout& layout, Address arenas, Address span, Address begin) {
+  for (Architecture architecture : {Architecture::x86_64, Architecture::aarch64}) {
+    const uint64_t arena = (begin.value - arena_base(architecture)) / kArenaBytes;
+    if (arena >= kArenas) continue;
+    const auto metadata = memory.read_pointer(arenas + arena * 8);
+    const uint64_t page = begin.value % kArenaBytes / kPageBytes;
+    if (metadata && *metadata &&
+        memory.read_pointer(*metadata + layout.offset(Field::heapArena_spans) + page * 8) == span)
+      return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::optional<Heap> Heap::read(const CoreDump& dump, const Process& process, Diagnostics& diagnostics) {
@@ -262,32 +276,8 @@ uint64_t Heap::arena_bit_pairs(Address at, bool& is_last) const {
   return bits;
 }
 
-namespace {
-
-// Whether one of the first spans in use is the one that the map of arenas has for its pages.
-bool agree(const AddressSpace& memory, const Layout& layout, const Slice& spans, Address table) {
-  constexpr uint64_t kTries = 256;  // the first ones of a program may be gone
-  for (uint64_t i = 0; i < std::min(spans.length, kTries); ++i) {
-    const auto span = memory.read_pointer(spans.data + i * 8);
-    const auto begin = span ? memory.read_pointer(*span + layout.offset(Field::mspan_startAddr)) : std::nullopt;
-    if (!begin || begin->value == 0 || begin->value % kPageBytes != 0) return false;
-    if (memory.read<uint8_t>(*span + layout.offset(Field::mspan_state)).value_or(0) == 0) continue;
-    for (Architecture architecture : {Architecture::x86_64, Architecture::aarch64}) {
-      const uint64_t arena = (begin->value - arena_base(architecture)) / kArenaBytes;
-      const auto metadata = arena < kArenas ? memory.read_pointer(table + arena * 8) : std::nullopt;
-      const uint64_t page = begin->value % kArenaBytes / kPageBytes;
-      if (metadata && *metadata &&
-          memory.read_pointer(*metadata + layout.offset(Field::heapArena_spans) + page * 8) == span) {
-        return true;
-      }
-    }
-  }
-  return false;
-}
-
-}  // namespace
-
 std::optional<Address> search_heap(const AddressSpace& memory, const Layout& layout, const ModuleData& module) {
+  constexpr uint64_t kTriedSpans = 256;  // a free span's pages are known to the arena at its ends only, if at all
   for (AddressRange range : {module.noptrbss, module.bss.range}) {
     const uint32_t spans_at = layout.offset(Field::mheap_allspans);
     if (range.size_bytes() < spans_at + 24) continue;
@@ -295,7 +285,13 @@ std::optional<Address> search_heap(const AddressSpace& memory, const Layout& lay
       const auto spans = read_slice(memory, base + spans_at);
       if (!spans || spans->length == 0 || spans->length > spans->capacity || spans->length > kMaxSpans) continue;
       const auto table = memory.read_pointer(base + layout.offset(Field::mheap_arenas));
-      if (table && *table && agree(memory, layout, *spans, *table)) return base;
+      if (!table || !*table) continue;
+      for (uint64_t i = 0; i < std::min(spans->length, kTriedSpans); ++i) {
+        const auto span = memory.read_pointer(spans->data + 8 * i);
+        const auto begin = span ? memory.read_pointer(*span + layout.offset(Field::mspan_startAddr)) : std::nullopt;
+        if (!begin || begin->value % kPageBytes != 0) break;
+        if (begin->value != 0 && arena_knows(memory, layout, *table, *span, *begin)) return base;
+      }
     }
   }
   return std::nullopt;

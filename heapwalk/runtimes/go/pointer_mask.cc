@@ -5,48 +5,19 @@
 
 #include "heapwalk/runtimes/go/mask_bits.h"
 #include "heapwalk/runtimes/go/mask_builder.h"
+#include "heapwalk/runtimes/go/mask_program.h"
 
 namespace heapwalk::go {
 namespace {
 
 constexpr uint64_t kMaxMaskBytes = 64 << 20;    // of one type: 4 GiB of pointers
 constexpr uint64_t kMaxBuiltBytes = 256 << 20;  // of all types together
-constexpr uint64_t kMaxProgramBytes = 16 << 20;
+constexpr uint64_t kMaxCopiedBytes = 16 << 20;
 constexpr int kMaxPeeledArrays = 64;
 constexpr size_t kFirstEntries = 256;
 
 size_t hash_of(Address type) {
   return (type.value >> 3) * 0x9e3779b97f4a7c15 >> 20;
-}
-
-std::optional<uint64_t> read_varint(ByteReader& reader) {
-  uint64_t value = 0;
-  for (int shift = 0; shift < 63; shift += 7) {
-    const auto byte = reader.read<uint8_t>();
-    if (!byte) return std::nullopt;
-    value |= uint64_t{*byte & 0x7fu} << shift;
-    if ((*byte & 0x80) == 0) return value;
-  }
-  return std::nullopt;
-}
-
-// One instruction. False at the end, or where it cannot be one.
-bool run_instruction(ByteReader& program, MaskBits& bits) {
-  const auto instruction = program.read<uint8_t>();
-  if (!instruction || *instruction == 0) return false;
-  uint64_t count = *instruction & 0x7f;
-  if ((*instruction & 0x80) == 0) {
-    const auto literal = program.read_bytes((count + 7) / 8);
-    if (literal) bits.append(*literal, count);
-    return literal.has_value();
-  }
-  if (count == 0) {
-    const auto period = read_varint(program);
-    if (!period) return false;
-    count = *period;
-  }
-  const auto times = read_varint(program);
-  return times && bits.repeat(count, *times);
 }
 
 }  // namespace
@@ -119,19 +90,14 @@ bool PointerMasks::borrow(PointerMask& mask, Address bits) {
   mask.bits = memory_->read_exactly(bits, size_bytes);
   if (!mask.bits.empty()) return true;
   // Partly in the core, partly in the program's file.
-  if (size_bytes > kMaxProgramBytes || memory_->read(bits, 1).empty()) return false;
+  if (size_bytes > kMaxCopiedBytes || memory_->read(bits, 1).empty()) return false;
   std::vector<uint64_t> copy((size_bytes + 7) / 8);
   return memory_->copy(bits, std::as_writable_bytes(std::span(copy)).first(size_bytes)) && keep(mask, std::move(copy));
 }
 
 bool PointerMasks::run_program(PointerMask& mask, Address program) {
-  const auto size_bytes = memory_->read<uint32_t>(program);
-  if (!size_bytes || *size_bytes > kMaxProgramBytes) return false;
-  ByteReader reader(memory_->read_exactly(program + 4, *size_bytes));
-  MaskBits bits(mask.words());
-  while (!bits.is_full() && run_instruction(reader, bits)) {
-  }
-  return bits.is_full() && keep(mask, std::move(bits).finish());
+  auto bits = run_mask_program(*memory_, program, mask.words());
+  return bits && keep(mask, std::move(*bits));
 }
 
 bool PointerMasks::build(PointerMask& mask, const TypeDescriptor& type) {

@@ -7,13 +7,10 @@
 // Three ways to say it: the bits themselves; through Go 1.23, above 128 KiB of pointers, a program that writes them; since
 // 1.24 the run-time makes them from the fields and elements when it first needs them, and so do we: what it made is the same,
 // and its slot may be half-way.
-//
-//     0                 end
-//     0nnnnnnn bits     n bits follow, lowest first
-//     1nnnnnnn c        the last n bits, c more times; n = 0: the number follows, as c does, in groups of seven bits
+// Programs: mask_program.h.
 //
 // An array is tiled by its element, so that a mask is as long as one element's unless the array lies inside a struct.
-// Source: Go 1.23 runtime/mbitmap.go (runGCProg); Go 1.27 runtime/type.go (getGCMask, buildGCMask).
+// Source: Go 1.27 runtime/type.go (getGCMask, buildGCMask).
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,3 @@
+module heapwalk.test/go_heap
+
+go 1.19

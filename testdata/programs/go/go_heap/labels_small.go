@@ -1,0 +1,10 @@
+//go:build small
+
+package main
+
+func labelled() {
+	local := held("labelled")
+	parks()
+	<-forever
+	use(local)
+}

@@ -1,0 +1,7 @@
+//go:build small
+
+package main
+
+const hasProfiles = false
+
+func writeProfiles() {}

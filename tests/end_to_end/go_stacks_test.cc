@@ -1,0 +1,275 @@
+// Goroutines of a core against what the program itself said about them: each frame's function, file, line, pc and extent,
+// each goroutine's state and creator, all from the text that the run-time printed while it died; and the pointer slots of
+// each frame against debug.WriteHeapDump; and what the collector had freed against what the maps hold live.
+//
+// The program is testdata/programs/go_stacks.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <memory>
+#include <sstream>
+
+#include "heapwalk/runtimes/go/goroutines.h"
+#include "heapwalk/runtimes/go/heap_pointers.h"
+#include "heapwalk/runtimes/go/stack_scan.h"
+#include "heapwalk/runtimes/go/stack_walk.h"
+#include "tests/support/go_toolchain.h"
+#include "tests/support/go_traceback.h"
+#include "tests/support/run_program.h"
+#include "tests/support/temporary_directory.h"
+
+namespace heapwalk::test {
+namespace {
+
+struct Build {
+  std::string toolchain;
+  std::string flags;
+};
+
+void PrintTo(const Build& build, std::ostream* out) {
+  *out << build.toolchain << " " << build.flags;
+}
+
+std::vector<Build> builds() {
+  std::vector<Build> all;
+  for (const std::string& toolchain : go_toolchains())
+    for (const char* flags : {"", "-gcflags='all=-N -l'", "-buildmode=pie", "-ldflags='-s -w'"})
+      all.push_back({toolchain, flags});
+  return all;
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// A core of the program, and what the program wrote.
+struct Recording {
+  explicit Recording(const Build& build) {
+    const std::string program = directory.file("go_stacks");
+    error = build_go_program(build.toolchain, HEAPWALK_SOURCE_DIR "/testdata/programs/go_stacks", program, build.flags);
+    if (!error.empty()) return;
+    run = std::make_unique<ProgramRun>(
+        RunOptions{.arguments = {program, directory.path().string()}, .environment = {{"GOTRACEBACK", "crash"}}});
+    error = run->error();
+    if (run->core_path().empty()) return;
+    auto opened = open_core_dump(run->core_path(), {.binary = program});
+    if (!opened) {
+      error = opened.error().message;
+      return;
+    }
+    dump = std::make_unique<CoreDump>(std::move(*opened));
+    process = go::find_process(*dump, diagnostics);
+    if (!process) {
+      error = "no Go process found";
+      return;
+    }
+    functions = std::make_unique<go::Functions>(dump->memory, process->layout, process->modules);
+    goroutines = go::read_goroutines(*dump, *process, *functions, diagnostics);
+    traceback = parse_go_traceback(read_file(directory.file("traceback.txt")));
+  }
+
+  TemporaryDirectory directory;
+  std::unique_ptr<ProgramRun> run;
+  std::string error;
+  std::unique_ptr<CoreDump> dump;
+  Diagnostics diagnostics;
+  std::optional<go::Process> process;
+  std::unique_ptr<go::Functions> functions;
+  go::Goroutines goroutines;
+  std::map<uint64_t, TracebackGoroutine> traceback;
+};
+
+class GoStacks : public testing::TestWithParam<Build> {
+ protected:
+  void SetUp() override {
+    static std::map<std::string, std::unique_ptr<Recording>> recordings;  // one run serves all tests
+    auto& recording = recordings[GetParam().toolchain + GetParam().flags];
+    if (recording == nullptr) recording = std::make_unique<Recording>(GetParam());
+    if (recording->run != nullptr && !recording->run->skip_reason().empty())
+      GTEST_SKIP() << recording->run->skip_reason();
+    ASSERT_EQ(recording->error, "");
+    core_ = recording.get();
+  }
+
+  std::vector<go::LogicalFrame> lines_of(const go::Frame& frame) const {
+    std::vector<go::LogicalFrame> lines;
+    frame.function().table->logical_frames(frame.function(), frame.call_pc(), lines);
+    return lines;
+  }
+
+  Recording* core_ = nullptr;
+};
+
+std::string printed_name(std::string_view name) {
+  return name == "runtime.gopanic" ? "panic" : go::printed_function_name(name);
+}
+
+TEST_P(GoStacks, GoroutinesAreAsTheProgramPrintedThem) {
+  std::map<uint64_t, const go::Goroutine*> found;
+  for (const go::Goroutine& goroutine : core_->goroutines.all) found[goroutine.id] = &goroutine;
+  size_t compared = 0;
+  for (const auto& [id, truth] : core_->traceback) {
+    if (id == 0 || truth.state == "idle") continue;  // a thread's own stack
+    SCOPED_TRACE(fmt::format("goroutine {}", id));
+    ASSERT_TRUE(found.contains(id));
+    const go::Goroutine& goroutine = *found[id];
+    ++compared;
+    if (truth.g != 0) {
+      EXPECT_EQ(goroutine.g.value, truth.g);
+    }
+    // Who runs changes while the run-time prints.
+    if (truth.state != "running" && truth.state != "runnable") {
+      EXPECT_EQ(std::string(goroutine.state()), truth.state);
+    }
+    if (truth.parent != 0) {
+      EXPECT_EQ(goroutine.parent_id, truth.parent);
+    }
+    if (truth.created_by.empty()) continue;
+    std::vector<go::LogicalFrame> lines;
+    core_->functions->logical_frames(goroutine.created_at - 1, lines);
+    ASSERT_FALSE(lines.empty());
+    EXPECT_EQ(printed_name(lines.back().function), truth.created_by);
+    EXPECT_EQ(std::string(lines.front().file), truth.created_file);
+    EXPECT_EQ(lines.front().line, truth.created_line);
+  }
+  EXPECT_GE(compared, 45U);
+  EXPECT_LE(found.size(), compared + 1);  // the traceback leaves out whoever died
+}
+
+TEST_P(GoStacks, FramesAreAsTheProgramPrintedThem) {
+  go::StackWalker walker(*core_->dump, *core_->process, *core_->functions);
+  go::GoroutineStack stack;
+  size_t goroutines = 0, frames = 0;
+  for (const go::Goroutine& goroutine : core_->goroutines.all) {
+    const auto truth = core_->traceback.find(goroutine.id);
+    if (truth == core_->traceback.end() || truth->second.frames.empty()) continue;
+    SCOPED_TRACE(fmt::format("goroutine {} [{}]", goroutine.id, goroutine.state()));
+    walker.walk(goroutine, stack);
+    EXPECT_TRUE(stack.complete);
+    struct Line {
+      go::LogicalFrame logical;
+      const go::Frame* frame;
+    };
+    std::vector<Line> lines;
+    for (const go::Frame& frame : stack.frames)
+      for (const go::LogicalFrame& line : lines_of(frame)) lines.push_back({line, &frame});
+    size_t at = 0;
+    for (const TracebackFrame& wanted : truth->second.frames) {
+      at += wanted.elided_before;
+      ASSERT_LT(at, lines.size()) << "no frame for " << wanted.function;
+      const auto& [line, frame] = lines[at++];
+      ASSERT_EQ(printed_name(line.function), wanted.function);
+      EXPECT_EQ(std::string(line.file), wanted.file);
+      // Through 1.20 the run-time named the line before the one where asynchronous preemption struck.
+      if (!frame->interrupted || core_->process->layout.minor() > 20) {
+        EXPECT_EQ(line.line, wanted.line) << wanted.function;
+      }
+      EXPECT_EQ(line.inlined, wanted.inlined) << wanted.function;
+      ++frames;
+      if (wanted.inlined) continue;
+      EXPECT_EQ(frame->pc - frame->function().entry(), wanted.offset) << wanted.function;
+      if (wanted.sp == 0) continue;
+      EXPECT_EQ(frame->pc.value, wanted.pc) << wanted.function;
+      EXPECT_EQ(frame->sp.value, wanted.sp) << wanted.function;
+      EXPECT_EQ(frame->fp.value, wanted.fp) << wanted.function;
+    }
+    if (!truth->second.truncated) {
+      EXPECT_EQ(at, lines.size());
+    }
+    ++goroutines;
+  }
+  RecordProperty("frames", static_cast<int>(frames));
+  EXPECT_GE(goroutines, 45U);
+  EXPECT_GE(frames, 300U);
+}
+
+struct Plant {
+  std::string name;
+  uint64_t address = 0;
+  bool live = false;
+};
+
+std::vector<Plant> read_plants(const std::string& path) {
+  std::vector<Plant> plants;
+  std::ifstream file(path);
+  std::string name, address, state;
+  while (file >> name >> address >> state) plants.push_back({name, std::stoull(address, nullptr, 16), state == "live"});
+  return plants;
+}
+
+// Every heap object that the given pointers reach, by exact pointers; whether by an exact one in the first place.
+std::map<uint64_t, bool> reach(const CoreDump& dump, const go::Heap& heap, const std::vector<go::StackPointer>& roots) {
+  go::HeapPointers reader(heap);
+  std::map<uint64_t, bool> reached;  // by the object's first byte
+  std::vector<std::pair<Address, bool>> left;
+  for (const bool exact : {true, false}) {
+    for (const go::StackPointer& root : roots)
+      if (root.exact == exact) left.emplace_back(Address{root.value}, exact);
+    while (!left.empty()) {
+      const Address at = left.back().first;
+      left.pop_back();
+      const go::Span* span = heap.find(at);
+      const auto index = span == nullptr ? std::nullopt : span->slot_of(at);
+      if (!index || span->state != go::SpanState::in_use) continue;
+      const AddressRange slot = span->slot(*index);
+      if (!reached.emplace(slot.begin.value, exact).second) continue;
+      std::vector<Address> words;
+      reader.read(slot, slot, words);
+      for (const Address word : words)
+        if (const auto value = dump.memory.read_pointer(word); value && *value) left.emplace_back(*value, exact);
+    }
+  }
+  return reached;
+}
+
+// What no map holds any more; some word that is read conservatively may have kept it.
+bool is_abandoned(const std::string& plant) {
+  for (const char* name : {"local_not_used_after", "argument_not_used_after", "stack_object_forgotten",
+                           "stack_object_overwritten", "fault_local", "fault_argument"})
+    if (plant == name) return true;
+  return plant.starts_with("spinning");  // in a running function: nothing says exactly
+}
+
+// The collector itself is the truth: what it freed no map may hold, and what it kept a stack must.
+TEST_P(GoStacks, PointersAreLiveWhereTheCollectorSaysSo) {
+  go::StackWalker walker(*core_->dump, *core_->process, *core_->functions);
+  go::StackScanner scanner(*core_->dump, *core_->process);
+  go::GoroutineStack stack;
+  std::vector<go::StackPointer> pointers, roots;
+  for (const go::Goroutine& goroutine : core_->goroutines.all) {
+    walker.walk(goroutine, stack);
+    scanner.scan(goroutine, stack, pointers);
+    roots.insert(roots.end(), pointers.begin(), pointers.end());
+  }
+  EXPECT_EQ(scanner.frames_without_maps(), 0U);
+  const auto heap = go::Heap::read(*core_->dump, *core_->process, core_->diagnostics);
+  ASSERT_TRUE(heap);
+  const std::map<uint64_t, bool> reached = reach(*core_->dump, *heap, roots);
+  const std::vector<Plant> plants = read_plants(core_->directory.file("plants.txt"));
+  ASSERT_GE(plants.size(), 25U);
+  size_t dead = 0;
+  for (const Plant& plant : plants) {
+    SCOPED_TRACE(plant.name);
+    const auto found = reached.find(plant.address);
+    const bool exact = found != reached.end() && found->second;
+    if (plant.live) {
+      EXPECT_NE(found, reached.end());
+      EXPECT_TRUE(exact || is_abandoned(plant.name));
+    } else {
+      EXPECT_FALSE(exact);
+      ++dead;
+    }
+  }
+  EXPECT_GE(dead, 2U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Builds, GoStacks, testing::ValuesIn(builds()));
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoStacks);
+
+}  // namespace
+}  // namespace heapwalk::test
