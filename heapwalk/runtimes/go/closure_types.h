@@ -1,13 +1,12 @@
-// The types of closures: no descriptor describes them, but the address of their code says which function's they are.
+// The types of closures: the address of their code says which function's they are.
 //
-//     func main.serve.func1    { F uintptr; … }            what it captured: the debug info knows, from Go 1.23 on
-//     main.(*Server).Close-fm  { F uintptr; R *Server }    a method with its receiver
+//     func main.serve.func1    { F uintptr; X0 *main.node; … }
 //
-// Source: Go 1.19 … 1.27 cmd/compile/internal/typecheck (ClosureType, MethodValueType).
+// What was captured, and under which names, the debug info knows from Go 1.23 on; the code that makes the closure shows
+// its type in all releases (closure_structs.h). Of what neither knows, the name is all.
 #pragma once
 
 #include <functional>
-#include <string>
 #include <unordered_map>
 
 #include "heapwalk/runtimes/go/go_types.h"
@@ -17,20 +16,22 @@ namespace heapwalk::go {
 
 class ClosureTypes {
  public:
-  // All outlive this. `described` may be empty.
-  ClosureTypes(GoTypes& types, const Functions& functions, const std::function<TypeId(Address)>& described)
-      : types_(&types), functions_(&functions), described_(&described) {}
+  // All outlive this. `described`, what the debug info says, may be empty; `structs`: match_closure_structs().
+  ClosureTypes(GoTypes& types, const Functions& functions, const std::function<TypeId(Address)>& described,
+               std::unordered_map<Address, Address> structs)
+      : types_(&types), functions_(&functions), described_(&described), structs_(std::move(structs)) {}
 
-  // The record of a closure of the function at that address, in a slot with so much room; kNoType if there is no function.
-  TypeId type_of(Address code, uint64_t room_bytes);
+  // The record of a closure of the function with that entry; kNoType if there is none. Where nothing is known of what is
+  // captured, it is as large as the room.
+  TypeId type_of(Address entry, uint64_t room_bytes);
 
  private:
-  TypeId make(Address code, uint64_t room_bytes);
-  TypeId receiver_of(std::string_view method) const;
+  TypeId make(Address entry, uint64_t room_bytes);
 
   GoTypes* types_;
   const Functions* functions_;
   const std::function<TypeId(Address)>* described_;
+  std::unordered_map<Address, Address> structs_;
   std::unordered_map<Address, TypeId> known_;
 };
 

@@ -12,6 +12,7 @@
 #include "dump/base/parallel.h"
 #include "heapwalk/large_pages.h"
 #include "heapwalk/runtimes/go/claim_judge.h"
+#include "heapwalk/runtimes/go/closure_structs.h"
 #include "heapwalk/runtimes/go/closure_types.h"
 #include "heapwalk/runtimes/go/heap_pointers.h"
 #include "heapwalk/runtimes/go/span_index.h"
@@ -55,7 +56,8 @@ class Typing {
         masks_(memory_, layout_),
         plans_(types, masks_),
         dynamic_(memory_, layout_, types),
-        closures_(types, inputs.functions, inputs.closure_type),
+        closures_(types, inputs.functions, inputs.closure_type,
+                  match_closure_structs(memory_, inputs.heap.process(), inputs.functions, types.closure_structs())),
         walk_(memory_, layout_, types, plans_, dynamic_),
         judge_(inputs, spans_, plans_, typing_) {}
 
