@@ -90,14 +90,16 @@ std::vector<RootRow> root_rows(const Analysis& analysis, const RetainedCounts& c
   return rows;
 }
 
-// Modules, threads and the unknown mappings; frames are part of their thread.
+// Modules, threads, goroutines by the place that created them, and the unknown mappings; frames are part of their thread.
 std::vector<OwnerRow> owner_rows(const Analysis& analysis, const RetainedCounts& counts) {
   std::vector<OwnerRow> rows;
   for (uint32_t i = 0; i < analysis.roots.owners.size(); ++i) {
     const Owner& owner = analysis.roots.owners[i];
     const NodeId node = owner_node(analysis.roots, i);
     const uint64_t bytes = analysis.dominators.retained_bytes(node);
-    if (owner.kind == OwnerKind::frame || bytes == 0) continue;
+    const bool is_part =
+        owner.kind == OwnerKind::frame || (owner.kind == OwnerKind::goroutine && owner.parent != kNoOwner);
+    if (is_part || bytes == 0) continue;
     rows.push_back({owner.name, std::string(to_string(owner.kind)), bytes, counts[node]});
   }
   std::ranges::stable_sort(rows, std::greater{}, &OwnerRow::retained_bytes);

@@ -6,15 +6,18 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <memory>
+#include <set>
 #include <sstream>
 
 #include "heapwalk/runtimes/go/goroutines.h"
 #include "heapwalk/runtimes/go/heap_pointers.h"
 #include "heapwalk/runtimes/go/stack_scan.h"
 #include "heapwalk/runtimes/go/stack_walk.h"
+#include "tests/support/go_heap_dump.h"
 #include "tests/support/go_toolchain.h"
 #include "tests/support/go_traceback.h"
 #include "tests/support/run_program.h"
@@ -35,7 +38,7 @@ void PrintTo(const Build& build, std::ostream* out) {
 std::vector<Build> builds() {
   std::vector<Build> all;
   for (const std::string& toolchain : go_toolchains())
-    for (const char* flags : {"", "-gcflags='all=-N -l'", "-buildmode=pie", "-ldflags='-s -w'"})
+    for (const char* flags : {"", "-gcflags='all=-N -l'", "-buildmode=pie", "-ldflags='-s -w'", "-tags foreign"})
       all.push_back({toolchain, flags});
   return all;
 }
@@ -186,6 +189,59 @@ TEST_P(GoStacks, FramesAreAsTheProgramPrintedThem) {
   RecordProperty("frames", static_cast<int>(frames));
   EXPECT_GE(goroutines, 45U);
   EXPECT_GE(frames, 300U);
+}
+
+// Nonzero pointer slots by the dump's frames.
+std::set<uint64_t> dumped_slots(const GoHeapDump::Goroutine& goroutine) {
+  std::set<uint64_t> slots;
+  for (const GoHeapDump::Frame& frame : goroutine.frames)
+    for (const uint64_t offset : frame.pointer_offsets)
+      if (load<uint64_t>(frame.contents.data() + offset) != 0) slots.insert(frame.stack_pointer.value + offset);
+  return slots;
+}
+
+// The dump goes by where a frame was left, not by where it goes on, and takes all words of frames without a map: those of
+// functions that faulted, were interrupted, or are called through reflect.
+bool is_dumped_by_maps(const go::GoroutineStack& stack) {
+  return std::ranges::none_of(stack.frames, [](const go::Frame& frame) {
+    const go::Function& function = frame.function();
+    return function.kind == go::FunctionKind::sigpanic || function.kind == go::FunctionKind::async_preempt ||
+           function.arguments_bytes == go::kArgumentsUnknown;
+  });
+}
+
+TEST_P(GoStacks, SlotsOfFramesAreAsTheRunTimeDumpedThem) {
+  const auto dump = read_go_heap_dump(core_->directory.file("heap.dump"));
+  ASSERT_TRUE(dump) << dump.error().message;
+  go::StackWalker walker(*core_->dump, *core_->process, *core_->functions);
+  go::StackScanner scanner(*core_->dump, *core_->process);
+  go::GoroutineStack stack;
+  std::vector<go::StackPointer> pointers;
+  size_t goroutines = 0, slots = 0;
+  for (const GoHeapDump::Goroutine& truth : dump->goroutines) {
+    const go::Goroutine* goroutine = core_->goroutines.find(truth.address);
+    if (goroutine == nullptr || goroutine->id != truth.id || truth.id == 1) continue;  // the main one went on
+    if (goroutine->status != go::GoroutineStatus::waiting && goroutine->status != go::GoroutineStatus::syscall)
+      continue;
+    SCOPED_TRACE(fmt::format("goroutine {} [{}]", truth.id, goroutine->state()));
+    walker.walk(*goroutine, stack);
+    if (!is_dumped_by_maps(stack)) continue;
+    ASSERT_EQ(stack.frames.size(), truth.frames.size());
+    for (size_t i = 0; i < stack.frames.size(); ++i) {
+      EXPECT_EQ(stack.frames[i].sp, truth.frames[i].stack_pointer);
+      EXPECT_EQ(stack.frames[i].pc, truth.frames[i].pc);
+    }
+    scanner.scan(*goroutine, stack, pointers);
+    std::set<uint64_t> found;
+    for (const go::StackPointer& pointer : pointers)
+      if (pointer.kind == go::SlotKind::local || pointer.kind == go::SlotKind::argument) found.insert(pointer.at.value);
+    const std::set<uint64_t> wanted = dumped_slots(truth);
+    EXPECT_EQ(found, wanted);
+    ++goroutines;
+    slots += wanted.size();
+  }
+  EXPECT_GE(goroutines, 35U);
+  EXPECT_GE(slots, 80U);
 }
 
 struct Plant {

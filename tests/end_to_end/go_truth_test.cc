@@ -2,9 +2,12 @@
 // each other and with what was planted. Tests of the decoder build on that.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <map>
 
+#include "heapwalk/runtimes/go/layout.h"
 #include "tests/support/go_program.h"
+#include "tests/support/recorded_core.h"
 
 namespace heapwalk::test {
 namespace {
@@ -15,7 +18,7 @@ void expect_consistent(const GoTruth& truth) {
   EXPECT_EQ(truth.heap.object_bytes(), truth.heap.heap_alloc());
   EXPECT_EQ(truth.memstats["HeapAlloc"].number(), truth.heap.heap_alloc());
   EXPECT_EQ(truth.memstats["Mallocs"].number(), truth.heap.memstats[4]);
-  EXPECT_GT(truth.heap.objects.size(), 10000u);
+  EXPECT_GT(truth.heap.objects.size(), 4000u);
   for (size_t i = 1; i < truth.heap.objects.size(); ++i) {
     const auto& before = truth.heap.objects[i - 1];
     ASSERT_LE(before.address + before.contents.size(), truth.heap.objects[i].address);
@@ -55,8 +58,25 @@ std::string build_name(const ::testing::TestParamInfo<const char*>& param) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Builds, GoTruthTest,
-                         ::testing::Values("go_heap", "go_heap_stripped", "go_heap_unoptimized", "go_heap_pie"),
+                         ::testing::Values("go_heap", "go_heap_stripped", "go_heap_unoptimized", "go_heap_pie",
+                                           "go_heap_arenas"),
                          build_name);
+
+TEST(GoTruth, HoldsInWhatWasRecordedOfEachRelease) {
+  std::vector<int> minors = recorded_go_minors();
+  ASSERT_EQ(minors.size(), go::kLayoutColumns);
+  for (int minor : minors) {
+    SCOPED_TRACE(minor);
+    RecordedCore recorded(minor);
+    ASSERT_EQ(recorded.error(), "");
+    EXPECT_TRUE(recorded.truth().heap.version.starts_with("go1." + std::to_string(minor) + "."));
+    expect_consistent(recorded.truth());
+    expect_verdicts(recorded.truth());
+    EXPECT_GT(std::filesystem::file_size(recorded.core_path()), 1u << 20);
+    EXPECT_GT(std::filesystem::file_size(recorded.binary()), 1u << 20);
+    EXPECT_GT(std::filesystem::file_size(recorded.profile_path()), 1000u);
+  }
+}
 
 TEST(GoTruth, HoldsUnderGcore) {
   GoRun run("go_heap", {"end=wait"}, {.use_gcore = true});
@@ -64,6 +84,18 @@ TEST(GoTruth, HoldsUnderGcore) {
   ASSERT_EQ(run.error(), "");
   expect_consistent(run.truth());
   expect_verdicts(run.truth());
+}
+
+TEST(GoTruth, HoldsInAProgramWithC) {
+  GoRun run("go_cgo", {});
+  if (!run.skip_reason().empty()) GTEST_SKIP() << run.skip_reason();
+  ASSERT_EQ(run.error(), "");
+  const GoTruth& truth = run.truth();
+  EXPECT_EQ(truth.heap.object_bytes(), truth.heap.heap_alloc());
+  for (const PlantedObject& object : truth.planted) {
+    bool is_in_go = truth.heap.find(object.address) != nullptr;
+    EXPECT_EQ(is_in_go, !object.fate.starts_with("c ")) << object.fate << " " << object.name;
+  }
 }
 
 TEST(GoTruth, HoldsWhenTheRunTimeItselfCrashes) {

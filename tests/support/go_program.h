@@ -1,4 +1,4 @@
-// A run of testdata/programs/go/go_heap: its core, and what it wrote down about itself at the same moment.
+// A run of a program of testdata/programs/go: its core, and what it wrote down about itself at the same moment.
 //
 //     GoRun run("go_heap", {"end=fork", "spin=0"});
 //     if (run.skip_reason() …) GTEST_SKIP(); ASSERT_EQ(run.error(), "");
@@ -19,7 +19,9 @@ namespace heapwalk::test {
 struct PlantedObject {
   Address address;
   uint64_t size_bytes = 0;
-  std::string fate;  // "live", "garbage"; "finalizable": no root reaches it, but the next collection keeps it once more
+  // "live", "garbage"; "finalizable": no root reaches it, but the next collection keeps it once more. go_cgo has
+  // "c live" and "c leaked" too, of blocks of malloc.
+  std::string fate;
   std::string name, holder;
 };
 

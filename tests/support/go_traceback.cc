@@ -47,7 +47,7 @@ void parse_body(std::istream& lines, TracebackGoroutine& goroutine) {
       counted = elided != 0;
       continue;
     }
-    if (line[0] == '\t' || !std::getline(lines, place) || place.empty() || place[0] != '\t') continue;
+    if (!std::getline(lines, place) || !place.starts_with('\t')) break;  // registers follow
     if (line.starts_with(kCreated)) {
       const size_t parent = line.find(kParent);
       goroutine.created_by =

@@ -4,6 +4,7 @@
 
 #include "heapwalk/roots/find_roots.h"
 #include "heapwalk/roots/word_scan.h"
+#include "heapwalk/runtimes/go/goroutine_roots.h"
 #include "heapwalk/runtimes/go/heap_decoder.h"
 #include "heapwalk/runtimes/go/heap_pointers.h"
 #include "heapwalk/runtimes/go/specials.h"
@@ -51,7 +52,10 @@ class GoRuntime final : public Runtime {
     handles_ = find_handles(*heap_, specials_, diagnostics);
     for (const Handle& handle : handles_)
       managed.exact_words.insert(managed.exact_words.end(), handle.pointers.begin(), handle.pointers.end());
+    goroutines_.emplace(*heap_, diagnostics);
+    goroutines_->add_words(managed);
     std::ranges::sort(managed.exact_words);
+    std::ranges::sort(managed.conservative_words);
     managed.make_reader = [this] { return std::make_unique<HeapPointers>(*heap_); };
     return managed;
   }
@@ -60,11 +64,12 @@ class GoRuntime final : public Runtime {
     for (const Span& span : heap_->spans())
       if (span.state == SpanState::manual) set.stack_ranges.push_back(span.range());
     set.stack_ranges = merged(std::move(set.stack_ranges));
-    add_handles(inputs, set);
+    goroutines_->add_roots(inputs, set);
+    add_handles(set);
   }
 
  private:
-  void add_handles(const RootInputs&, RootSet& set) const {
+  void add_handles(RootSet& set) const {
     if (handles_.empty()) return;
     const auto owner = static_cast<uint32_t>(set.owners.size());
     set.owners.push_back({OwnerKind::runtime, kNoOwner, "Go run-time"});
@@ -82,6 +87,7 @@ class GoRuntime final : public Runtime {
   std::optional<Heap> heap_;
   std::vector<Special> specials_;
   std::vector<Handle> handles_;
+  std::optional<GoroutineRoots> goroutines_;
 };
 
 }  // namespace

@@ -57,6 +57,7 @@ func main() {
 	directory := os.Args[1]
 	startWaits()
 	startPlants()
+	startForeign()
 	startSpinner()
 	time.Sleep(50 * time.Millisecond) // from "about to block" to blocked
 	for i := 0; i < 3; i++ {          // the second one frees what the first one's finalizers held

@@ -221,6 +221,25 @@ func startLeaked(i int) {
 	})
 }
 
+// Events for the profiles of blocking and of contention.
+func contend() {
+	var mutex sync.Mutex
+	done := make(chan bool)
+	for i := 0; i < 4; i++ {
+		go func() {
+			for n := 0; n < 10; n++ {
+				mutex.Lock()
+				time.Sleep(100 * time.Microsecond)
+				mutex.Unlock()
+			}
+			done <- true
+		}()
+	}
+	for i := 0; i < 4; i++ {
+		<-done
+	}
+}
+
 func newPayload(i int) *record {
 	payload := &record{id: uint64(i), left: newNode(1), right: newNode(2)}
 	plant("spin", "local of a goroutine", "live", payload.right)

@@ -13,7 +13,7 @@
 //	end=abort    how the process ends: abort, crash, panic, fork, wait, none (ending.go)
 //	rate=0       runtime.MemProfileRate; 0: as it is by default
 //	list_kb=1024 size of the list that only a stack object holds
-//	maps=1       1: maps of some thousand entries; 0: small ones only
+//	maps=5000    entries of the larger maps
 //	spin=3       goroutines that run in a loop without calls, on 2 processors besides that of main
 //	collect=done mark: the core is taken while the collector marks; sweep: before most is swept; with list_kb=60000
 //
@@ -28,7 +28,7 @@ import (
 )
 
 var arguments = map[string]string{
-	"dir": ".", "end": "abort", "rate": "0", "list_kb": "1024", "maps": "1", "spin": "3", "collect": "done",
+	"dir": ".", "end": "abort", "rate": "0", "list_kb": "1024", "maps": "5000", "spin": "3", "collect": "done",
 }
 
 // Package os would be most of the small program.
@@ -79,8 +79,11 @@ func main() {
 	makeMaps()
 	makeChannels()
 	makeArenas()
+	makeFull()
+	contend()
 	startGoroutines()
 	makeTimers()
+	startCoroutine()
 	makeFinalizers()
 	makeCleanups()
 	waitForGoroutines()

@@ -30,10 +30,7 @@ var (
 )
 
 func makeMaps() {
-	count := uint64(20)
-	if number("maps") != 0 {
-		count = 5000
-	}
+	count := uint64(number("maps"))
 	emptyMap = make(map[string]int)
 	smallMap = map[string]*node{"one": newNode(1), "two": newNode(2)}
 	plant("small", "smallMap", "live", smallMap["two"])

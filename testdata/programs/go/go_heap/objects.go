@@ -1,7 +1,10 @@
 // Objects of all sizes and shapes, each held by a package variable.
 package main
 
-import "unsafe"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // A list element, 32 bytes.
 type node struct {
@@ -69,6 +72,28 @@ type scaled struct {
 func (s square) area() float64  { return s.side * s.side }
 func (s *scaled) area() float64 { return s.inner.area() * *s.by }
 
+// Paths as programs have them.
+type server struct {
+	name  string
+	cache *cache
+}
+type cache struct {
+	hits, misses uint64
+	entries      map[string]*entry
+}
+type entry struct {
+	session session
+	expires int64
+}
+type session struct {
+	user   *user
+	buffer []byte
+}
+type user struct {
+	name   string
+	groups []string
+}
+
 var (
 	bySize      [][]byte   // no pointers, one per size
 	byPointers  [][]*node  // pointers only, one per size
@@ -92,6 +117,8 @@ var (
 	closures    []func() int
 	method      func() float64
 	ring        *node // a cycle
+	swapped     atomic.Pointer[node]
+	service     = &server{cache: &cache{}}
 	grown       []*node
 )
 
@@ -154,6 +181,14 @@ func makeObjects() {
 	manyUnsafe = unsafe.Pointer(many)
 	middle = make([]byte, 3000)[1000:2000]
 	substring = (decimal(1<<62) + decimal(1<<61))[5:25]
+	swapped.Store(newNode(5))
+	plant("atomic.Pointer", "swapped", "live", swapped.Load())
+	service.cache.entries = make(map[string]*entry)
+	for i := uint64(0); i < 25; i++ {
+		visitor := &user{name: decimal(i), groups: []string{decimal(i), "everybody"}}
+		service.cache.entries[decimal(i)] = &entry{session: session{user: visitor, buffer: make([]byte, 4000)}}
+		plant("user", "service.cache.entries", "live", visitor)
+	}
 	makeDynamic()
 }
 

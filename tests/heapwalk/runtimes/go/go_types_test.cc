@@ -10,7 +10,11 @@
 
 #include "dwarf/type_reader.h"
 #include "heapwalk/runtimes/go/pointer_mask.h"
+<<<<<<< HEAD
 #include "tests/support/go_table_run.h"
+=======
+#include "tests/support/go_source_run.h"
+>>>>>>> main
 
 namespace heapwalk::go {
 namespace {
@@ -127,7 +131,11 @@ class Comparison {
   size_t next_field_ = 0, count_ = 0, fields_ = 0;
 };
 
+<<<<<<< HEAD
 void compare(const test::GoTableRun& run, bool with_debug_info) {
+=======
+void compare(const test::GoSourceRun& run, bool with_debug_info) {
+>>>>>>> main
   Diagnostics diagnostics;
   const auto process = find_process(run.dump(), diagnostics);
   for (const Diagnostic& each : diagnostics.all()) EXPECT_FALSE(each.code.starts_with("go_")) << each.text;
@@ -153,21 +161,33 @@ void compare(const test::GoTableRun& run, bool with_debug_info) {
 }
 
 TEST(GoTypes, AreWhatReflectionSays) {
+<<<<<<< HEAD
   const test::GoTableRun run("go_types");
+=======
+  const test::GoSourceRun run("types");
+>>>>>>> main
   if (!run.skip_reason().empty()) GTEST_SKIP() << run.skip_reason();
   ASSERT_EQ(run.error(), "");
   compare(run, false);
 }
 
 TEST(GoTypes, AgreeWithDebugInfo) {
+<<<<<<< HEAD
   const test::GoTableRun run("go_types");
+=======
+  const test::GoSourceRun run("types");
+>>>>>>> main
   if (!run.skip_reason().empty()) GTEST_SKIP() << run.skip_reason();
   ASSERT_EQ(run.error(), "");
   compare(run, true);
 }
 
 TEST(GoTypes, AreThereInStrippedPrograms) {
+<<<<<<< HEAD
   const test::GoTableRun run("go_types_stripped_pie");
+=======
+  const test::GoSourceRun run("types", {"-ldflags=-s -w", "-buildmode=pie"});
+>>>>>>> main
   if (!run.skip_reason().empty()) GTEST_SKIP() << run.skip_reason();
   ASSERT_EQ(run.error(), "");
   compare(run, false);

@@ -8,3 +8,5 @@ func labelled() {
 	<-forever
 	use(local)
 }
+
+func makeFull() {}

@@ -1,0 +1,3 @@
+module heapwalk.test/go_cgo
+
+go 1.21
