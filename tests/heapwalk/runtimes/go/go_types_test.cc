@@ -10,11 +10,7 @@
 
 #include "dwarf/type_reader.h"
 #include "heapwalk/runtimes/go/pointer_mask.h"
-<<<<<<< HEAD
-#include "tests/support/go_table_run.h"
-=======
 #include "tests/support/go_source_run.h"
->>>>>>> main
 
 namespace heapwalk::go {
 namespace {
@@ -131,11 +127,7 @@ class Comparison {
   size_t next_field_ = 0, count_ = 0, fields_ = 0;
 };
 
-<<<<<<< HEAD
-void compare(const test::GoTableRun& run, bool with_debug_info) {
-=======
 void compare(const test::GoSourceRun& run, bool with_debug_info) {
->>>>>>> main
   Diagnostics diagnostics;
   const auto process = find_process(run.dump(), diagnostics);
   for (const Diagnostic& each : diagnostics.all()) EXPECT_FALSE(each.code.starts_with("go_")) << each.text;
@@ -149,7 +141,7 @@ void compare(const test::GoSourceRun& run, bool with_debug_info) {
   types.add_listed(diagnostics);
   const uint32_t listed = builder.table().size();
   Comparison comparison(run.dump(), *process, types, with_debug_info);
-  for (const auto& line : run.table()) comparison.line(line);
+  for (const auto& line : run.truth()) comparison.line(line);
   types.report(diagnostics);
   EXPECT_GT(comparison.types(), 200u);
   EXPECT_GT(comparison.fields(), 200u);
@@ -161,33 +153,21 @@ void compare(const test::GoSourceRun& run, bool with_debug_info) {
 }
 
 TEST(GoTypes, AreWhatReflectionSays) {
-<<<<<<< HEAD
-  const test::GoTableRun run("go_types");
-=======
   const test::GoSourceRun run("types");
->>>>>>> main
   if (!run.skip_reason().empty()) GTEST_SKIP() << run.skip_reason();
   ASSERT_EQ(run.error(), "");
   compare(run, false);
 }
 
 TEST(GoTypes, AgreeWithDebugInfo) {
-<<<<<<< HEAD
-  const test::GoTableRun run("go_types");
-=======
   const test::GoSourceRun run("types");
->>>>>>> main
   if (!run.skip_reason().empty()) GTEST_SKIP() << run.skip_reason();
   ASSERT_EQ(run.error(), "");
   compare(run, true);
 }
 
 TEST(GoTypes, AreThereInStrippedPrograms) {
-<<<<<<< HEAD
-  const test::GoTableRun run("go_types_stripped_pie");
-=======
   const test::GoSourceRun run("types", {"-ldflags=-s -w", "-buildmode=pie"});
->>>>>>> main
   if (!run.skip_reason().empty()) GTEST_SKIP() << run.skip_reason();
   ASSERT_EQ(run.error(), "");
   compare(run, false);
