@@ -23,6 +23,9 @@ Strength best_of(Lead::How how) {
     case Lead::How::counted:
     case Lead::How::at_least:
       return Strength::counted;
+    case Lead::How::paired:
+    case Lead::How::made_closure:
+      return Strength::paired;
     default:
       return Strength::exact;
   }
@@ -34,18 +37,27 @@ uint64_t low_bits(uint64_t bits, uint64_t count) {
 
 }  // namespace
 
-std::optional<ClaimJudge::Slot> ClaimJudge::slot_of(Address address) const {
-  Slot slot;
-  slot.span = spans_->find(address);
-  if (slot.span == nullptr) return std::nullopt;
-  const auto index = slot.span->slot_of(address);
+std::optional<ClaimJudge::Slot> ClaimJudge::slot_of(Address address, const Span& span) {
+  const auto index = span.slot_of(address);
   if (!index) return std::nullopt;
-  slot.start = slot.span->slot(*index).begin;
-  slot.header_bytes = slot.span->has_headers ? uint8_t{kHeaderBytes} : uint8_t{0};
-  slot.room_bytes = slot.span->element_bytes - slot.header_bytes;
+  Slot slot{.span = &span, .start = span.slot(*index).begin};
+  slot.header_bytes = span.has_headers ? uint8_t{kHeaderBytes} : uint8_t{0};
+  slot.room_bytes = span.element_bytes - slot.header_bytes;
   if (address - slot.start < slot.header_bytes) return std::nullopt;
   slot.offset_bytes = address - slot.start - slot.header_bytes;
   return slot;
+}
+
+Located ClaimJudge::locate(Address address) const {
+  Located located{.span = spans_->find(address), .place = {}, .nearest = {}};
+  if (located.span != nullptr) located.place = inputs_->objects.place(address);
+  return located;
+}
+
+void ClaimJudge::approach(Address address, Located& located) const {
+  if (located.span == nullptr) return;
+  located.nearest = inputs_->objects.nearest(address, located.place);
+  if (located.nearest.found) __builtin_prefetch(typing_->kind_of.data() + located.nearest.id);
 }
 
 bool ClaimJudge::is_slot_for(const Slot& slot, uint64_t bytes) const {
@@ -53,55 +65,70 @@ bool ClaimJudge::is_slot_for(const Slot& slot, uint64_t bytes) const {
   return go::is_slot_for(bytes + slot.header_bytes, slot.span->element_bytes);
 }
 
-ObjectKind ClaimJudge::noted_kind(const Span& span, TypeId type, uint64_t size_bytes) {
+ObjectKind ClaimJudge::noted_kind(const Span& span, TypeId type, const WalkPlan& plan) {
+  const uint64_t size_bytes = plan.size_bytes;
   const uint8_t header_bytes = span.has_headers ? uint8_t{kHeaderBytes} : uint8_t{0};
   if (size_bytes == 0 || size_bytes > span.element_bytes - header_bytes) return {};
   return {.element = type,
           .is_array = !go::is_slot_for(size_bytes + header_bytes, span.element_bytes),
           .header_bytes = header_bytes,
-          .strength = Strength::noted};
+          .strength = plan.is_generic ? Strength::paired : Strength::noted};
 }
 
-// A trie's node is what it says itself.
-const WalkPlan* ClaimJudge::plan_of(const Lead& lead, TypeId& type) const {
+// A trie's node is what it says itself; a timer may be the beginning of the run-time's.
+const WalkPlan* ClaimJudge::plan_of(const Lead& lead, const Slot& slot, TypeId& type) const {
   const WalkPlan* plan = type == kNoType ? nullptr : plans_->find(type);
-  if (plan == nullptr || plan->form != GoForm::trie_node) return plan;
+  if (plan == nullptr) return plan;
+  if (plan->stand_in != kNoType && !is_slot_for(slot, plan->size_bytes)) {
+    const WalkPlan* larger = plans_->find(plan->stand_in);
+    if (larger == nullptr || !is_slot_for(slot, larger->size_bytes)) return plan;
+    type = plan->stand_in;
+    return larger;
+  }
+  if (plan->form != GoForm::trie_node) return plan;
   const auto is_entry = inputs_->dump.memory.read<uint8_t>(lead.value + plan->entry_offset);
   if (!is_entry) return nullptr;
   type = *is_entry != 0 ? plan->entry : plan->inner;
   return type == kNoType ? nullptr : plans_->find(type);
 }
 
-std::optional<GoClaim> ClaimJudge::judge(const Lead& lead, uint64_t& conflicts) const {
-  const auto slot = slot_of(lead.value);
-  if (!slot) return std::nullopt;
-  const auto object = inputs_->objects.find_used(lead.value);
-  if (!object) return std::nullopt;
-  const Strength known = typing_->kinds[typing_->kind_of[index(*object)]].strength;
+std::optional<GoClaim> ClaimJudge::judge(const Lead& lead, const Located& located, Doubts& doubts) const {
+  if (located.span == nullptr || !inputs_->objects.contains_used(located.nearest, lead.value)) return std::nullopt;
+  const uint32_t object = located.nearest.id;
+  const Strength known = typing_->kinds[typing_->kind_of[object]].strength;
   if (known < best_of(lead.how)) return std::nullopt;
-  GoClaim claim{.object = index(*object),
-                .start = slot->start,
-                .type = lead.type,
-                .header_bytes = slot->header_bytes,
-                .code = {},
-                .slot_bytes = slot->span->element_bytes};
-  const WalkPlan* plan = lead.how == Lead::How::closure ? nullptr : plan_of(lead, claim.type);
-  if (lead.how == Lead::How::closure) {
+  const auto slot = slot_of(lead.value, *located.span);
+  if (!slot) return std::nullopt;
+  GoClaim claim{.start = slot->start, .object = object, .type = lead.type, .header_bytes = slot->header_bytes};
+  const bool is_closure = lead.how == Lead::How::closure || lead.how == Lead::How::made_closure;
+  const WalkPlan* plan = is_closure ? nullptr : plan_of(lead, *slot, claim.type);
+  if (is_closure) {
     claim.strength = closure_strength(*slot, claim);
+    if (claim.strength != Strength::none) claim.strength = best_of(lead.how);
   } else if (plan == nullptr || plan->size_bytes == 0) {
     return std::nullopt;
-  } else if (lead.how == Lead::How::value || lead.how == Lead::How::dynamic) {
-    claim.strength = value_strength(*slot, lead, *plan, claim);
-  } else {
+  } else if (lead.how == Lead::How::slice || lead.how == Lead::How::text || lead.how == Lead::How::counted ||
+             lead.how == Lead::How::at_least || lead.how == Lead::How::elements) {
     claim.strength = array_strength(*slot, lead, *plan);
     claim.is_array = true;
+  } else {
+    claim.strength = value_strength(*slot, lead, *plan, claim);
   }
-  if (claim.strength == Strength::none) {
-    if (known == Strength::none && slot->offset_bytes == 0) ++conflicts;
-    return std::nullopt;
+  if (plan != nullptr && plan->is_generic) claim.strength = std::max(claim.strength, Strength::paired);
+  if (claim.strength == Strength::none && known == Strength::none) {
+    if (slot->offset_bytes == 0) ++doubts.conflicts;
+    if (claim.type != kNoType) doubts.hints.push_back({claim.object, claim.start, claim.type, slot->offset_bytes});
   }
   if (known <= claim.strength) return std::nullopt;
   return claim;
+}
+
+bool ClaimJudge::could_be(Address start, TypeId type) const {
+  const Span* span = spans_->find(start);
+  const WalkPlan* plan = plans_->find(type);
+  if (span == nullptr || plan == nullptr || plan->has_pointers == span->noscan) return false;
+  const auto slot = slot_of(start + (span->has_headers ? kHeaderBytes : 0), *span);
+  return slot && is_slot_for(*slot, plan->size_bytes) && matching_values(*slot, *plan).value_or(1) == 1;
 }
 
 Strength ClaimJudge::value_strength(const Slot& slot, const Lead& lead, const WalkPlan& plan, GoClaim& claim) const {
@@ -154,7 +181,7 @@ Strength ClaimJudge::closure_strength(const Slot& slot, GoClaim& claim) const {
   const auto code = inputs_->dump.memory.read_pointer(slot.start + slot.header_bytes);
   const auto function = code ? inputs_->functions.find(*code) : std::nullopt;
   if (!function || function->entry() != *code) return Strength::none;
-  claim.code = *code;
+  claim.is_closure = true;
   return Strength::dynamic;
 }
 
@@ -166,7 +193,8 @@ std::optional<uint64_t> ClaimJudge::matching_values(const Slot& slot, const Walk
   if (!plan.is_mask_known || words == 0) return std::nullopt;
   if (!span.heap_bits && inputs_->heap.process().layout.has(Field::mspan_largeType)) return std::nullopt;
   bool is_last = false;
-  const uint64_t bits = inputs_->heap.pointer_bits(span, {slot.start, slot.start + span.element_bytes}, slot.start, is_last);
+  const uint64_t bits =
+      inputs_->heap.pointer_bits(span, {slot.start, slot.start + span.element_bytes}, slot.start, is_last);
   const uint64_t slot_words = std::min<uint64_t>(64, span.element_bytes / 8);
   uint64_t tiled = plan.mask;
   for (uint64_t filled = words; filled < slot_words; filled *= 2) tiled |= tiled << filled;

@@ -19,14 +19,33 @@
 namespace heapwalk::go {
 
 struct GoClaim {
-  uint32_t object = 0;
   Address start;  // of the slot
+  uint32_t object = 0;
   TypeId type = kNoType;
   Strength strength = Strength::none;
   bool is_array = false, has_tail = false;
+  bool is_closure = false;  // the type follows from its first word
   uint8_t header_bytes = 0;
-  Address code;             // of a closure: its function's; then the type follows from it
-  uint64_t slot_bytes = 0;
+};
+
+// Where an address leads, looked up step by step so that many can wait for memory together.
+struct Located {
+  const Span* span = nullptr;  // null: not into the heap
+  PageDirectory::Place place;
+  ObjectIndex::Nearest nearest;
+};
+
+// Something of a type lies in an object without a known one, and is not all of it.
+struct Hint {
+  uint32_t object = 0;
+  Address start;
+  TypeId part = kNoType;
+  uint64_t offset_bytes = 0;  // behind the header
+};
+
+struct Doubts {
+  uint64_t conflicts = 0;
+  std::vector<Hint> hints;
 };
 
 class ClaimJudge {
@@ -36,10 +55,14 @@ class ClaimJudge {
       : inputs_(&inputs), spans_(&spans), plans_(&plans), typing_(&typing) {}
 
   // Nothing where the value leads to no object, says nothing better than what is known, or cannot be so.
-  std::optional<GoClaim> judge(const Lead& lead, uint64_t& conflicts) const;
+  std::optional<GoClaim> judge(const Lead& lead, const Located& located, Doubts& doubts) const;
+  Located locate(Address address) const;                   // the first step …
+  void approach(Address address, Located& located) const;  // … and the second
+  // Whether one value of the type may be what the slot was made for, behind its header.
+  bool could_be(Address slot, TypeId type) const;
 
   // What a slot with a type beside it holds: of large objects and those with a header.
-  static ObjectKind noted_kind(const Span& span, TypeId type, uint64_t size_bytes);
+  static ObjectKind noted_kind(const Span& span, TypeId type, const WalkPlan& plan);
 
  private:
   struct Slot {
@@ -49,9 +72,9 @@ class ClaimJudge {
     uint64_t room_bytes = 0;    // without the header
     uint8_t header_bytes = 0;
   };
-  std::optional<Slot> slot_of(Address address) const;
+  static std::optional<Slot> slot_of(Address address, const Span& span);
   bool is_slot_for(const Slot& slot, uint64_t bytes) const;
-  const WalkPlan* plan_of(const Lead& lead, TypeId& type) const;
+  const WalkPlan* plan_of(const Lead& lead, const Slot& slot, TypeId& type) const;
   Strength value_strength(const Slot& slot, const Lead& lead, const WalkPlan& plan, GoClaim& claim) const;
   Strength array_strength(const Slot& slot, const Lead& lead, const WalkPlan& plan) const;
   Strength channel_strength(const Slot& slot, Address at, const WalkPlan& plan, GoClaim& claim) const;

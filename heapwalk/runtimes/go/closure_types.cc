@@ -16,7 +16,8 @@ TypeId ClosureTypes::make(Address entry, uint64_t room_bytes) {
   if (!function) return kNoType;
   const TypeTable& table = types_->table();
   TypeId shape = *described_ ? (*described_)(entry) : kNoType;
-  if (auto known = structs_.find(entry); shape == kNoType && known != structs_.end()) shape = types_->add(known->second);
+  if (auto known = structs_.find(entry); shape == kNoType && known != structs_.end())
+    shape = types_->add(known->second);
   if (shape != kNoType && table.size_bytes(shape) > room_bytes) shape = kNoType;
   TypeTableBuilder& builder = types_->builder();
   std::vector<heapwalk::Field> fields;

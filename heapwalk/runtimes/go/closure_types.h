@@ -24,6 +24,7 @@ class ClosureTypes {
   // The record of a closure of the function with that entry; kNoType if there is none. Where nothing is known of what is
   // captured, it is as large as the room.
   TypeId type_of(Address entry, uint64_t room_bytes);
+  const std::unordered_map<Address, Address>& structs() const { return structs_; }
 
  private:
   TypeId make(Address entry, uint64_t room_bytes);

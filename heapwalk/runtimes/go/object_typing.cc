@@ -14,19 +14,29 @@
 #include "heapwalk/runtimes/go/claim_judge.h"
 #include "heapwalk/runtimes/go/closure_structs.h"
 #include "heapwalk/runtimes/go/closure_types.h"
+#include "heapwalk/runtimes/go/embedding.h"
 #include "heapwalk/runtimes/go/heap_pointers.h"
 #include "heapwalk/runtimes/go/span_index.h"
+#include "heapwalk/runtimes/go/untyped_scan.h"
 #include "heapwalk/runtimes/go/value_walk.h"
 
 namespace heapwalk::go {
 namespace {
 
 constexpr size_t kMaxKinds = UINT16_MAX;
+constexpr size_t kMaxHints = size_t{1} << 22;
+constexpr int kGuessRounds = 8;
 constexpr size_t kBatch = size_t{1} << 15;
 constexpr size_t kPiece = size_t{1} << 10;
-constexpr size_t kAhead = 16;                          // leads whose objects are on their way
-constexpr uint64_t kMaxStatics = uint64_t{1} << 22;    // values outside of the heap that are walked
+constexpr size_t kAhead = 8;                             // objects whose bytes are on their way
+constexpr size_t kTogether = 32;                         // leads that are looked up together
+constexpr uint64_t kMaxStatics = uint64_t{1} << 22;      // values outside of the heap that are walked
 constexpr uint64_t kMaxStaticBytes = uint64_t{1} << 20;  // of one of them
+
+struct Queued {
+  uint32_t object;
+  Address start;
+};
 
 struct Static {  // a typed value outside of the heap
   Address address;
@@ -40,7 +50,7 @@ struct Found {
   std::vector<Lead> unknown;  // interfaces whose types were not met
   std::vector<Static> statics;
   std::vector<Lead> leads;
-  uint64_t conflicts = 0;
+  Doubts doubts;
   const Region* region = nullptr;
 };
 
@@ -68,7 +78,7 @@ class Typing {
     follow();
     add_roots(true);
     follow();
-    for (int round = 0; round < 4 && add_pairs(); ++round) follow();
+    for (int round = 0; round < kGuessRounds && guess(); ++round) follow();
     finish();
     return std::move(typing_);
   }
@@ -101,20 +111,45 @@ class Typing {
     for (const auto& piece : pieces) {
       for (const Noted& noted : piece) note(noted);
     }
-    for (const auto& [object, type] : inputs_.noted) {
-      const TypeId id = types_.add(type);
-      if (id == kNoType) continue;
-      plans_.of(id);
-      lead_to({.value = object, .type = id, .how = Lead::How::dynamic}, scratch_);
-    }
+    for (const Special& special : inputs_.specials) follow_special(special);
+    judge(scratch_);
     apply(scratch_);
+    for (Address type : types_.addresses()) dynamic_.add(type, false, plans_);
+    for (Address itab : types_.itabs()) dynamic_.add(itab, true, plans_);
+  }
+
+  // A finalizer knows the type of the object's pointer; it and cleanups have a closure.
+  void follow_special(const Special& special) {
+    const auto pointer = [&](Field field) {
+      return layout_.has(field) ? memory_.read_pointer(special.address + layout_.offset(field)).value_or(Address{})
+                                : Address{};
+    };
+    Address function;
+    if (special.kind == SpecialKind::finalizer) {
+      function = pointer(Field::specialfinalizer_fn);
+      const TypeId type = pointee(types_.table(), types_.add(pointer(Field::specialfinalizer_ot)));
+      const Span* span = spans_.find(special.object.begin);
+      if (type != kNoType && span != nullptr) {
+        plans_.of(type);
+        const Address first = special.object.begin + (span->has_headers ? kHeaderBytes : 0);
+        scratch_.leads.push_back({.value = first, .type = type, .how = Lead::How::dynamic});
+      }
+    } else if (special.kind == SpecialKind::cleanup) {
+      function = pointer(Field::specialCleanup_fn);
+      if (layout_.has(Field::specialCleanup_cleanup))
+        function = memory_
+                       .read_pointer(special.address + layout_.offset(Field::specialCleanup_cleanup) +
+                                     layout_.offset(Field::cleanupFn_fn))
+                       .value_or(Address{});
+    }
+    if (function) scratch_.leads.push_back({.value = function, .how = Lead::How::closure});
   }
 
   void note(const Noted& noted) {
     auto [at, is_new] = noted_kinds_.try_emplace({noted.type.value, noted.span->element_bytes});
     if (is_new) {
       const TypeId type = types_.add(noted.type);
-      if (type != kNoType) at->second = kind_number(ClaimJudge::noted_kind(*noted.span, type, plans_.of(type).size_bytes));
+      if (type != kNoType) at->second = kind_number(ClaimJudge::noted_kind(*noted.span, type, plans_.of(type)));
     }
     if (at->second != 0) set_kind(noted.object, at->second);
   }
@@ -173,6 +208,18 @@ class Typing {
     return region->bytes().subspan(at - region->range.begin, std::min(size_bytes, region->range.end - at));
   }
 
+  void walk_piece(std::span<const Queued> objects, Found& found) const {
+    for (size_t i = 0; i < objects.size(); ++i) {
+      if (i + kAhead < objects.size()) {
+        const Bytes ahead = bytes_of(found.region, objects[i + kAhead].start, 64);
+        __builtin_prefetch(ahead.data());
+      }
+      walk_object(objects[i].object, objects[i].start, found);
+      if (found.leads.size() >= kPiece) judge(found);
+    }
+    judge(found);
+  }
+
   void walk_object(uint32_t object, Address start, Found& found) const {
     const ObjectKind& kind = typing_.kinds[typing_.kind_of[object]];
     const WalkPlan* plan = plans_.find(kind.element);
@@ -186,18 +233,21 @@ class Typing {
 
   // Leads become claims, or something to be looked at when nobody reads.
   void judge(Found& found) const {
-    for (size_t i = 0; i < found.leads.size(); ++i) {
-      if (i + kAhead < found.leads.size()) inputs_.objects.place(found.leads[i + kAhead].value);
-      lead_to(found.leads[i], found);
+    std::array<Located, kTogether> located;
+    for (size_t begin = 0; begin < found.leads.size(); begin += kTogether) {
+      const auto leads = std::span(found.leads).subspan(begin, std::min(kTogether, found.leads.size() - begin));
+      for (size_t i = 0; i < leads.size(); ++i) located[i] = judge_.locate(leads[i].value);
+      for (size_t i = 0; i < leads.size(); ++i) judge_.approach(leads[i].value, located[i]);
+      for (size_t i = 0; i < leads.size(); ++i) judge_one(leads[i], located[i], found);
     }
     found.leads.clear();
   }
 
-  void lead_to(const Lead& lead, Found& found) const {
+  void judge_one(const Lead& lead, const Located& located, Found& found) const {
     if (lead.how == Lead::How::unknown) {
       found.unknown.push_back(lead);
-    } else if (spans_.find(lead.value) != nullptr) {
-      if (auto claim = judge_.judge(lead, found.conflicts)) found.claims.push_back(*claim);
+    } else if (located.span != nullptr) {
+      if (auto claim = judge_.judge(lead, located, found.doubts)) found.claims.push_back(*claim);
     } else if (const WalkPlan* plan = lead.type == kNoType ? nullptr : plans_.find(lead.type);
                plan != nullptr && !plan->places.empty() && is_static(lead.value)) {
       found.statics.push_back({lead.value, lead.type, lead.count});
@@ -209,16 +259,12 @@ class Typing {
       std::vector<Queued> all = std::exchange(queue_, {});
       for (size_t begin = 0; begin < all.size(); begin += kBatch) {
         const auto batch = std::span(all).subspan(begin, std::min(kBatch, all.size() - begin));
-        std::vector<Found> pieces((batch.size() + kPiece - 1) / kPiece);
-        parallel_for(pieces.size(), inputs_.threads, [&](size_t piece) {
-          Found& found = pieces[piece];
-          for (const Queued& each : batch.subspan(piece * kPiece, std::min(kPiece, batch.size() - piece * kPiece))) {
-            walk_object(each.object, each.start, found);
-            if (found.leads.size() >= kPiece) judge(found);
-          }
-          judge(found);
+        const size_t pieces = (batch.size() + kPiece - 1) / kPiece;
+        if (pieces > pieces_.size()) pieces_.resize(pieces);
+        parallel_for(pieces, inputs_.threads, [&](size_t piece) {
+          walk_piece(batch.subspan(piece * kPiece, std::min(kPiece, batch.size() - piece * kPiece)), pieces_[piece]);
         });
-        for (Found& found : pieces) apply(found);
+        for (size_t piece = 0; piece < pieces; ++piece) apply(pieces_[piece]);
       }
     }
   }
@@ -227,7 +273,8 @@ class Typing {
   void apply(Found& found) {
     do {
       for (const GoClaim& claim : std::exchange(found.claims, {})) claim_object(claim);
-      typing_.conflicts += std::exchange(found.conflicts, 0);
+      typing_.conflicts += std::exchange(found.doubts.conflicts, 0);
+      keep_hints(found.doubts.hints);
       for (const Static& each : std::exchange(found.statics, {})) walk_static(each, found);
       for (const Lead& lead : std::exchange(found.unknown, {})) {
         const auto& dynamic = dynamic_.add(lead.other, lead.is_itab, plans_);
@@ -240,8 +287,9 @@ class Typing {
   void claim_object(const GoClaim& claim) {
     const ObjectKind& known = typing_.kinds[typing_.kind_of[claim.object]];
     TypeId type = claim.type;
-    if (claim.code) {
-      type = closures_.type_of(claim.code, claim.slot_bytes - claim.header_bytes);
+    if (claim.is_closure) {
+      const auto code = memory_.read_pointer(claim.start + claim.header_bytes);
+      type = closures_.type_of(code.value_or(Address{}), spans_.find(claim.start)->element_bytes - claim.header_bytes);
       if (type == kNoType) return;
       plans_.of(type);
     }
@@ -277,15 +325,78 @@ class Typing {
 
   void set_kind(uint32_t object, uint16_t kind) { set_kind(object, kind, inputs_.objects.address(ObjectId{object})); }
   void set_kind(uint32_t object, uint16_t kind, Address start) {
+    ++claimed_;
     typing_.kind_of[object] = kind;
     const WalkPlan* plan = plans_.find(typing_.kinds[kind].element);
     if (plan != nullptr && !plan->places.empty()) queue_.push_back({object, start});
   }
 
-  // ---- memory without a type
+  // ---- evidence of second rank, once the typed pointers are exhausted
 
-  // Interfaces in package variables without a type, and in objects without one. True when a new claim came of it.
-  bool add_pairs();
+  // True when new claims came of it.
+  bool guess() {
+    const uint64_t before = claimed_;
+    scan_untyped();
+    follow();
+    guess_by_embedding();
+    return claimed_ > before;
+  }
+
+  void scan_untyped() {
+    constexpr uint32_t kObjects = 1 << 18;
+    std::vector<Found> pieces((inputs_.objects.size() + kObjects - 1) / kObjects);
+    parallel_for(pieces.size(), inputs_.threads, [&](size_t piece) {
+      const auto first = static_cast<uint32_t>(piece * kObjects);
+      const uint32_t last = std::min(inputs_.objects.size() - first, kObjects) + first;
+      UntypedScan scan(inputs_.heap, dynamic_, walk_, closures_.structs());
+      inputs_.objects.for_each(first, last, [&](ObjectId id, Address at, uint64_t size, AllocationState state) {
+        if (state != AllocationState::used || typing_.kind_of[index(id)] != 0 || spans_.find(at) == nullptr) return;
+        scan.object(AddressRange::of(at, size), pieces[piece].leads);
+        judge(pieces[piece]);
+      });
+    });
+    for (Found& found : pieces) apply(found);
+    UntypedScan(inputs_.heap, dynamic_, walk_, closures_.structs()).words(inputs_.pointer_words, scratch_.leads);
+    judge(scratch_);
+    apply(scratch_);
+  }
+
+  void keep_hints(std::vector<Hint>& hints) {
+    for (const Hint& hint : hints) {
+      const Type& part = types_.table()[hint.part];
+      if (part.kind == TypeKind::record && hints_.size() < kMaxHints) hints_.push_back(hint);
+    }
+    hints.clear();
+  }
+
+  // One holder that fits: what the object is.
+  void guess_by_embedding() {
+    if (hints_.empty()) return;
+    const Embedding embedding(types_);
+    std::unordered_map<TypeId, std::vector<Embedding::Holder>> known;
+    for (const Hint& hint : std::exchange(hints_, {})) {
+      if (typing_.kind_of[hint.object] != 0) continue;
+      const auto [holders, is_new] = known.try_emplace(hint.part);
+      if (is_new) {
+        holders->second = embedding.holders_of(hint.part);
+        for (const auto& holder : holders->second) plans_.of(holder.type);
+      }
+      TypeId only = kNoType;
+      size_t fitting = 0;
+      for (const auto& holder : holders->second) {
+        if (!holder.has_at(hint.offset_bytes) || !judge_.could_be(hint.start, holder.type)) continue;
+        if (only != holder.type) ++fitting;
+        only = holder.type;
+      }
+      if (fitting != 1) continue;
+      const Span* span = spans_.find(hint.start);
+      claim_object({.start = hint.start,
+                    .object = hint.object,
+                    .type = only,
+                    .strength = Strength::paired,
+                    .header_bytes = span->has_headers ? uint8_t{kHeaderBytes} : uint8_t{0}});
+    }
+  }
 
   void finish() {
     for (uint64_t& each : typing_.objects) each = 0;
@@ -299,10 +410,6 @@ class Typing {
     types_.report(diagnostics_);
   }
 
-  struct Queued {
-    uint32_t object;
-    Address start;
-  };
   struct PairHash {
     size_t operator()(const std::pair<uint64_t, uint64_t>& pair) const {
       return (pair.first >> 3 ^ pair.second << 40) * 0x9e3779b97f4a7c15 >> 16;
@@ -323,16 +430,14 @@ class Typing {
   ValueWalk walk_;
   ClaimJudge judge_;
   Found scratch_;
+  std::vector<Found> pieces_;  // of a batch
   std::vector<Queued> queue_;
   std::unordered_map<uint64_t, uint16_t> kind_numbers_;
   std::unordered_map<std::pair<uint64_t, uint64_t>, uint16_t, PairHash> noted_kinds_;  // by type and slot size
   std::unordered_set<Address> seen_statics_;
-  uint64_t dropped_ = 0;
+  std::vector<Hint> hints_;
+  uint64_t dropped_ = 0, claimed_ = 0;
 };
-
-bool Typing::add_pairs() {
-  return false;
-}
 
 }  // namespace
 

@@ -10,7 +10,8 @@
 //     counted    a container says how many elements there are, and a slot for just so many is there
 //     exact      a pointer to the start of a slot for just one value, whose pointers are where the collector has them
 //     fitting    the collector's pointers are those of several such values
-//     paired     in memory without a type: a word that is a type's or itab's address, and a pointer behind it
+//     paired     in memory without a type: a word that is a type's or itab's address, and a pointer behind it; or the only type
+//                that has, where a pointer leads into the object, what the pointer says
 // An object is walked again when a better claim comes, so at most once per strength. A claim has to fit: the value's slot has
 // to be the one that the allocator has for its size, and its pointers those that the collector sees, or else it is a cast.
 //
@@ -30,6 +31,7 @@
 #include "heapwalk/runtimes/go/go_types.h"
 #include "heapwalk/runtimes/go/heap.h"
 #include "heapwalk/runtimes/go/pclntab.h"
+#include "heapwalk/runtimes/go/specials.h"
 #include "heapwalk/types/object_types.h"
 
 namespace heapwalk::go {
@@ -60,8 +62,9 @@ struct TypingInputs {
   const ObjectIndex& objects;
   const RootSet& roots;
   const Functions& functions;
-  // Objects whose type the run-time knows from elsewhere: the object, and the address of its descriptor.
-  std::span<const std::pair<Address, Address>> noted = {};
+  std::span<const Special> specials = {};
+  std::span<const Address> pointer_words =
+      {};  // outside of the heap, that lead into it; sorted (ManagedHeap::exact_words)
   // The record of a closure, { code, captured variables }, by its function's entry; kNoType where it is not known. May be empty.
   std::function<TypeId(Address entry)> closure_type = {};
   size_t threads = 1;

@@ -5,8 +5,8 @@
 namespace heapwalk::go {
 namespace {
 
-constexpr int kMaxDepth = 64;          // of long arrays in long arrays
-constexpr uint8_t kSameSizeGrow = 8;   // hmap.flags: as many buckets as before
+constexpr int kMaxDepth = 64;             // of long arrays in long arrays
+constexpr uint8_t kSameSizeGrow = 8;      // hmap.flags: as many buckets as before
 constexpr uint64_t kIndirectValue = 128;  // reflect.Value's flag: ptr leads to the value
 
 uint64_t word_at(Bytes bytes, uint64_t offset) {
@@ -146,7 +146,8 @@ void ValueWalk::classic_map(const WalkPlace& place, Bytes record, std::vector<Le
   if (const Address buckets{number(record, Field::hmap_buckets)})
     leads.push_back({buckets, place.target, Lead::How::at_least, false, count});
   if (const Address old{number(record, Field::hmap_oldbuckets)})
-    leads.push_back({old, place.target, Lead::How::at_least, false, is_same_size ? count : std::max<uint64_t>(1, count / 2)});
+    leads.push_back(
+        {old, place.target, Lead::How::at_least, false, is_same_size ? count : std::max<uint64_t>(1, count / 2)});
   const Address extra{number(record, Field::hmap_extra)};
   if (extra && place.other != kNoType) leads.push_back({.value = extra, .type = place.other});
 }
@@ -155,7 +156,8 @@ void ValueWalk::channel(const WalkPlace& place, Address at, Bytes record, std::v
   const uint64_t count = number(record, Field::hchan_dataqsiz);
   const Address buffer{number(record, Field::hchan_buf)};
   const Address element{number(record, Field::hchan_elemtype)};
-  if (count == 0 || !buffer || buffer == at + layout_->offset(Field::hchan_size)) return;  // they lie behind the channel
+  if (count == 0 || !buffer || buffer == at + layout_->offset(Field::hchan_size))
+    return;  // they lie behind the channel
   const TypeId said = types_->find(element);
   const bool is_known = said != kNoType && plans_->find(said) != nullptr;
   leads.push_back({buffer, is_known ? said : place.target, Lead::How::elements, false, count});

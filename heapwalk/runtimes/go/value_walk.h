@@ -17,15 +17,17 @@ namespace heapwalk::go {
 
 struct Lead {
   enum class How : uint8_t {
-    value,     // a pointer to one value, or to one of several
-    slice,     // to the first of `count` values that there is room for
-    text,      // to `count` bytes
-    counted,   // to `count` values of a container's
-    at_least,  // … or more
-    dynamic,   // to one value of what the word beside it says
-    elements,  // to `count` elements of a channel
-    closure,   // to a word that is the address of code
-    unknown,   // an interface whose type was not met yet: `other` is the address of its itab or type
+    value,         // a pointer to one value, or to one of several
+    slice,         // to the first of `count` values that there is room for
+    text,          // to `count` bytes
+    counted,       // to `count` values of a container's
+    at_least,      // … or more
+    dynamic,       // to one value of what the word beside it says
+    elements,      // to `count` elements of a channel
+    closure,       // to a word that is the address of code
+    paired,        // to one value of what the word beside it says, in memory without a type (untyped_scan.h)
+    made_closure,  // what lies there begins like a closure
+    unknown,       // an interface whose type was not met yet: `other` is the address of its itab or type
   };
   Address value;
   TypeId type = kNoType;
@@ -70,7 +72,9 @@ class ValueWalk {
       : memory_(&memory), layout_(&layout), types_(&types), plans_(&plans), dynamic_(&dynamic) {}
 
   // Appends what a value leads to. `bytes`: of the value, at `at`, as many as are known of it.
-  void walk(const WalkPlan& plan, Address at, Bytes bytes, std::vector<Lead>& leads) const { walk(plan, at, bytes, leads, 0); }
+  void walk(const WalkPlan& plan, Address at, Bytes bytes, std::vector<Lead>& leads) const {
+    walk(plan, at, bytes, leads, 0);
+  }
   // The second word of an interface: it is the value, or leads to it.
   void follow(const DynamicTypes::Dynamic& dynamic, Address word, bool is_direct, std::vector<Lead>& leads) const;
 

@@ -1,7 +1,9 @@
 #include "heapwalk/runtimes/go/walk_plan.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
+#include <string_view>
 
 namespace heapwalk::go {
 namespace {
@@ -13,6 +15,16 @@ constexpr uint64_t kMaxInline = 16;  // elements of an array that lie flat
 void set_word(WalkPlan& plan, uint64_t offset_bytes) {
   plan.has_pointers = true;
   if (offset_bytes / 8 < 64) plan.mask |= uint64_t{1} << offset_bytes / 8;
+}
+
+bool is_generic(const TypeTable& types, TypeId type) {
+  constexpr std::array<std::string_view, 6> kNames = {"internal/runtime/maps.Map",
+                                                      "internal/runtime/maps.table",
+                                                      "runtime.hmap",
+                                                      "runtime.bmap",
+                                                      "runtime.mapextra",
+                                                      "runtime.hchan"};
+  return type != kNoType && std::ranges::find(kNames, types[type].name) != kNames.end();
 }
 
 }  // namespace
@@ -37,9 +49,14 @@ const WalkPlan& WalkPlans::make(TypeId type) {
   plan.is_mask_known = true;
   add(plan, type, 0, 0);
   if (plan.form == GoForm::trie_node) add_trie_node(plan, type);
+  plan.is_generic = is_generic(types_->table(), type) || is_generic(types_->table(), pointee(types_->table(), type));
+  const std::string_view name = types_->table()[type].name;
+  if (name == "time.Timer" || name == "time.Ticker") {  // since Go 1.23
+    plan.stand_in = types_->table().find("runtime.timeTimer").value_or(kNoType);
+  }
   set_mask(plan, type);
   for (const WalkPlace& each : plan.places) targets_.insert(targets_.end(), {each.target, each.other});
-  targets_.insert(targets_.end(), {plan.inner, plan.entry});
+  targets_.insert(targets_.end(), {plan.inner, plan.entry, plan.stand_in});
   return plan;
 }
 

@@ -24,19 +24,19 @@
 namespace heapwalk::go {
 
 enum class Verb : uint8_t {
-  pointer,          // to a value of `target`
-  slice,            // of `target`
+  pointer,  // to a value of `target`
+  slice,    // of `target`
   string,
   interface,        // the first word leads to an itab …
   empty_interface,  // … or to the type itself
   reflect_value,    // the same, and whether the second word is the value or leads to it
   closure,
-  swiss_map,     // `target`: a group; `other`: the pointer to a table
-  swiss_table,   // a group
-  classic_map,   // a bucket; `other`: what a map keeps beside its buckets
-  channel,       // an element, unless the channel itself says what
-  pool,          // `target`: of one processor
-  repeat,        // `count` elements of `target`, `stride` bytes apart
+  swiss_map,    // `target`: a group; `other`: the pointer to a table
+  swiss_table,  // a group
+  classic_map,  // a bucket; `other`: what a map keeps beside its buckets
+  channel,      // an element, unless the channel itself says what
+  pool,         // `target`: of one processor
+  repeat,       // `count` elements of `target`, `stride` bytes apart
 };
 
 struct WalkPlace {
@@ -52,8 +52,11 @@ struct WalkPlan {
   bool is_mask_known = false;  // of the first 64 words; not of what only debug info describes and is no record of Go's
   uint64_t mask = 0;           // of the first 64 words, bit i: the word at 8·i is a pointer to the collector
   GoForm form = GoForm::none;
+  bool is_generic =
+      false;  // the run-time's own view of maps and channels, without what they hold: any other one is better
   TypeId inner = kNoType, entry = kNoType;  // of a trie's node: what it really is, as the byte at `entry_offset` says
   uint64_t entry_offset = 0;
+  TypeId stand_in = kNoType;  // time.Timer and time.Ticker are the beginning of what they say nothing of
   std::vector<WalkPlace> places;
 };
 
@@ -65,9 +68,7 @@ class WalkPlans {
   // Worked out once, with those of all that it leads to; the plan stays where it is. Not thread-safe.
   const WalkPlan& of(TypeId type);
   // If it was worked out. Thread-safe while of() is not called.
-  const WalkPlan* find(TypeId type) const {
-    return index(type) < plans_.size() ? plans_[index(type)] : nullptr;
-  }
+  const WalkPlan* find(TypeId type) const { return index(type) < plans_.size() ? plans_[index(type)] : nullptr; }
 
  private:
   const WalkPlan& make(TypeId type);
