@@ -114,6 +114,53 @@ INSTANTIATE_TEST_SUITE_P(Builds, GoHeapTest,
                          ::testing::Values("go_heap", "go_heap_stripped", "go_heap_unoptimized", "go_heap_pie"),
                          [](const auto& param) { return std::string(param.param); });
 
+// Taken while the program goes on, or while its run-time prints stacks: what was allocated since the truth was written is
+// new, and what lies on a stack that runs may look like a pointer. What is live is never garbage.
+struct Moment {
+  std::string name;
+  std::vector<std::string> arguments;
+  GoRunOptions options;
+};
+void PrintTo(const Moment& moment, std::ostream* out) {
+  *out << moment.name;
+}
+
+class GoMomentTest : public ::testing::TestWithParam<Moment> {};
+
+TEST_P(GoMomentTest, LosesNothingThatIsLive) {
+  GoRun run("go_heap", GetParam().arguments, GetParam().options);
+  if (!run.skip_reason().empty()) GTEST_SKIP() << run.skip_reason();
+  ASSERT_EQ(run.error(), "");
+  auto analysis = analyze(run.core_path(), {.core = {.binary = run.binary()}, .threads = 2, .on_stage = {}});
+  ASSERT_TRUE(analysis) << analysis.error().message;
+  std::map<std::string, size_t> garbage;
+  for (const PlantedObject& object : run.truth().planted) {
+    const auto id = analysis->objects.find_used(object.address);
+    const bool is_there = id && analysis->objects.address(*id) <= object.address;
+    const Stage stage = is_there ? analysis->reachability.stage_of(analysis->graph.node_of(*id)) : Stage::leaked;
+    EXPECT_FALSE(object.fate == "live" && stage == Stage::leaked) << object.name << " held by " << object.holder;
+    if (object.fate == "garbage") garbage[stage == Stage::exact ? "exactly reached" : "not exactly reached"] += 1;
+  }
+  EXPECT_EQ(garbage["exactly reached"], 0u);
+  EXPECT_GT(garbage["not exactly reached"], 4u);
+  // Little is allocated between the truth and the core; a collection has freed some of the garbage.
+  const auto used = static_cast<double>(analysis->summary.totals.used_bytes);
+  const auto wanted = static_cast<double>(run.truth().heap.heap_alloc());
+  EXPECT_LT(used, wanted * 1.02);
+  const bool is_collecting = GetParam().name == "marking" || GetParam().name == "sweeping";
+  EXPECT_TRUE(is_collecting || used > wanted * 0.98) << used << " of " << wanted;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    At, GoMomentTest,
+    ::testing::Values(Moment{"marking", {"end=fork", "spin=0", "collect=mark"}, {}},
+                      Moment{"sweeping", {"end=fork", "spin=0", "collect=sweep"}, {}},
+                      Moment{"an_abort", {"end=abort"}, {}},
+                      Moment{"a_crash", {"end=crash"}, {.environment = {{"GOTRACEBACK", "crash"}}}},
+                      Moment{"a_panic", {"end=panic"}, {.environment = {{"GOTRACEBACK", "crash"}}}},
+                      Moment{"gcore", {"end=wait"}, {.use_gcore = true}}),
+    [](const auto& param) { return param.param.name; });
+
 class GoRecordedHeapTest : public ::testing::TestWithParam<int> {};
 
 TEST_P(GoRecordedHeapTest, IsWhatTheProcessWroteDown) {
