@@ -49,7 +49,8 @@ class TypeInference {
         agreement_(dump, objects, state_, roots.variables) {
     result_ = std::make_unique<ObjectTypes>();
     result_->table_ = std::move(types);
-    result_->containers_ = std::make_unique<Containers>(result_->table_);
+    LibraryTypes library = add_library_types(result_->table_);
+    result_->containers_ = std::make_unique<Containers>(result_->table_, std::move(library));
     result_->layouts_ = std::make_unique<TypeLayouts>(result_->table_, *result_->containers_);
     trait_objects_ = std::make_unique<TraitObjects>(dump_, result_->table_);
     state_.types = result_.get();
@@ -178,11 +179,12 @@ class TypeInference {
       const ObjectShape shape = result_->shape_of(ObjectId{queued.object});
       if (shape.layout == nullptr || shape.layout->slots.empty()) continue;
       const uint64_t size_bytes = in_use(ObjectId{queued.object});
-      const std::byte* data = bytes_at(follower.region, queued.start, size_bytes);
-      if (data == nullptr || size_bytes <= shape.header_bytes) continue;
       const ElementUse* use = uses_.find(queued.object);
+      const uint64_t object_bytes = objects_.size_bytes(ObjectId{queued.object});
+      const std::byte* data = bytes_at(follower.region, queued.start, use == nullptr ? size_bytes : object_bytes);
+      if (data == nullptr || size_bytes <= shape.header_bytes) continue;
       judge_->follow({shape.layout, data + shape.header_bytes, size_bytes - shape.header_bytes, shape.is_array, use,
-                      use == nullptr ? 0 : objects_.size_bytes(ObjectId{queued.object})},
+                      object_bytes, shape.header_bytes},
                      follower);
     }
     judge_->judge_ahead(follower);
@@ -347,13 +349,24 @@ class TypeInference {
     if (FieldCompany::is_guessable(*layout)) guessable_.push_back(object);
   }
 
-  static uint64_t key_of(const ObjectShape& shape, TypeEvidence evidence, Strength strength) {
-    return uint64_t{index(shape.element)} << 32 | uint64_t{shape.header_bytes} << 8 | uint64_t{shape.is_array} << 4 |
-           uint64_t{shape.has_tail} << 3 | static_cast<uint64_t>(evidence) | static_cast<uint64_t>(strength) << 16;
+  struct KindKey {
+    uint64_t element_and_claim = UINT64_MAX;
+    uint32_t header_bytes = 0;
+    bool operator==(const KindKey&) const = default;
+    struct Hash {
+      size_t operator()(const KindKey& key) const {
+        return (key.element_and_claim ^ uint64_t{key.header_bytes} << 20) * 0x9e3779b97f4a7c15;
+      }
+    };
+  };
+  static KindKey key_of(const ObjectShape& shape, TypeEvidence evidence, Strength strength) {
+    return {uint64_t{index(shape.element)} << 32 | uint64_t{shape.is_array} << 4 | uint64_t{shape.has_tail} << 3 |
+                static_cast<uint64_t>(evidence) | static_cast<uint64_t>(strength) << 16,
+            shape.header_bytes};
   }
 
   uint16_t kind_of(const ObjectShape& shape, TypeEvidence evidence, Strength strength) {
-    const uint64_t key = key_of(shape, evidence, strength);
+    const KindKey key = key_of(shape, evidence, strength);
     if (key == last_key_) return last_kind_;
     auto at = kind_numbers_.find(key);
     last_key_ = key;
@@ -434,8 +447,8 @@ class TypeInference {
   std::unique_ptr<TraitObjects> trait_objects_;
   std::vector<Queued> queue_;  // objects whose pointers are to be followed
   ElementUses uses_;
-  std::unordered_map<uint64_t, uint16_t> kind_numbers_;
-  uint64_t last_key_ = UINT64_MAX;  // most claims in a row are of one kind
+  std::unordered_map<KindKey, uint16_t, KindKey::Hash> kind_numbers_;
+  KindKey last_key_;  // most claims in a row are of one kind
   uint16_t last_kind_ = 0;
   std::unordered_map<std::string, uint32_t> type_numbers_;
   uint64_t known_ = 0;  // objects that have a type

@@ -1,10 +1,13 @@
 #include "heapwalk/types/type_layout.h"
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 #include <utility>
 
+#include "heapwalk/types/element_ranges.h"
 #include "heapwalk/types/member_path.h"
+#include "heapwalk/types/template_names.h"
 
 namespace heapwalk {
 namespace {
@@ -14,6 +17,7 @@ constexpr size_t kMaxSteps = 1 << 18;    // of members looked at for one layout
 constexpr int kMaxDepth = 64;
 
 constexpr size_t kMaxContainers = 256;  // counted in one value
+constexpr uint64_t kMaxInside = 1024;   // elements inside a container
 
 constexpr uint8_t kUnset = 0xff;
 
@@ -46,11 +50,14 @@ class Flattener {
     TypeId container = kNoType;
     TypeId shown = kNoType;  // the library's record around, if this is its implementation
     uint64_t container_offset = 0;
-    bool weak = false;                    // in a union whose members disagree
-    uint16_t guard = PointerSlot::kNone;  // of the optional or variant around
-    uint16_t tag = PointerSlot::kNone;    // of the union around
-    int alternative = -1;                 // of the variant around, as far as it is counted; -1: none
-    Member choice = {};                   // its number of the alternative in use
+    TypeId element = kNoType;                   // of the container around, if its row says by which argument …
+    uint64_t first_offset = UINT64_MAX;         // … and where the pointer to them is
+    bool weak = false;                          // in a union whose members disagree
+    uint16_t guard = PointerSlot::kNone;        // of the optional or variant around
+    uint16_t outer_guard = PointerSlot::kNone;  // of the container around
+    uint16_t tag = PointerSlot::kNone;          // of the union around
+    int alternative = -1;                       // of the variant around, as far as it is counted; -1: none
+    Member choice = {};                         // its number of the alternative in use
   };
 
   TypeLayout all_conservative() const {
@@ -127,9 +134,11 @@ class Flattener {
     if (place.weak) slot.tag = place.tag;
     if (place.rule != nullptr) {
       slot.is_container = true;
-      slot.target = containers_.refine(*place.rule, place.container, type.target);
-      slot.large = containers_.large_of(*place.rule, slot.target);
+      slot.target = place.offset == place.first_offset && place.element != kNoType
+                        ? place.element
+                        : containers_.refine(*place.rule, place.container, type.target);
     }
+    slot.target = containers_.described(slot.target);
     layout_.slots.push_back(slot);
   }
 
@@ -160,7 +169,7 @@ class Flattener {
 
   void guard_element(Place& part, const Member& count, uint64_t i) {
     const uint8_t more = part.rule->filled_more;
-    if (part.rule->small.empty()) part.rule = nullptr;  // arrays inside the elements are full
+    if (more == 0) part.rule = nullptr;  // arrays inside the elements are full
     if (i >= more)
       guard(part, count.offset_bytes, types_.size_bytes(count.type), {.test = Guard::Test::above, .value = i - more});
   }
@@ -178,7 +187,8 @@ class Flattener {
 
   // Room for a value of some type or other.
   static bool is_raw_storage(std::string_view name) {
-    return name.ends_with(">::type") && name.find("std::") == 0 &&
+    if (name.starts_with("boost::")) return name.find("::aligned_st") != std::string_view::npos;
+    return name.ends_with(">::type") && name.starts_with("std::") &&
            name.find("aligned_storage<") != std::string_view::npos;
   }
 
@@ -187,18 +197,31 @@ class Flattener {
       return mark(place, types_.size_bytes(place.type), EdgeKind::conservative);
     }
     Place inner = place;
-    if (const ContainerRule* rule = containers_.rule_of(place.type)) {
-      inner.rule = rule;
-      inner.container = place.type;
-      inner.container_offset = place.offset;
-    }
-    if (inner.rule != nullptr && inner.container == place.type) add_guard(*inner.rule, inner);
+    const ContainerRule* rule = containers_.rule_of(place.type);
+    const bool is_container = rule != nullptr && (place.rule == nullptr || place.rule->instead_of != rule->record);
+    if (is_container) enter_container(inner, *rule);
     add_tag(inner);
     const size_t first_slot = layout_.slots.size();
     for (const Field& field : types_.fields(place.type)) lay_field(inner, field, depth);
-    const bool is_container = inner.rule != nullptr && inner.container == place.type;
-    if (is_container) find_element_range(place, *inner.rule, first_slot);
-    if (is_container && !place.weak) add_container(place, *inner.rule, first_slot);
+    if (is_container) find_element_range(inner, *rule, first_slot);
+    if (is_container && !place.weak) add_container(inner, *rule, first_slot);
+    if (is_container) forget_control(inner, *rule, first_slot);
+  }
+
+  // One of the container's words: not of an element that is kept in the same place at times.
+  static bool is_own(const PointerSlot& slot, const Place& container) {
+    return container.rule->inside.empty() || slot.guard == container.guard;
+  }
+
+  void enter_container(Place& place, const ContainerRule& rule) {
+    place.rule = &rule;
+    place.container = place.type;
+    place.container_offset = place.offset;
+    place.element = containers_.element(rule, place.type);
+    const auto first = find_member(types_, place.type, rule.first);
+    place.first_offset = first ? place.offset + first->offset_bytes : UINT64_MAX;
+    place.outer_guard = place.guard;
+    add_guard(rule, place);
   }
 
   // C99's `item items[]`; items[0] and items[1] before it. Rust's ArcInner<[T]>.
@@ -216,6 +239,8 @@ class Flattener {
     part.type = field.type;
     part.shown = shown_of(record, field);
     if (field.is_bit_field) return mark(part, 1, EdgeKind::tainted);
+    if (record.rule != nullptr && is_one_of(field.name, record.rule->inside) && lay_inside(record, part.offset, depth))
+      return;
     if (record.rule != nullptr) {
       const TypeId stored = containers_.storage(*record.rule, record.container, field.name);
       if (stored != kNoType && types_.size_bytes(stored) <= types_.size_bytes(field.type)) {
@@ -225,34 +250,31 @@ class Flattener {
     lay(part, depth + 1);
   }
 
-  uint32_t offset_of(const Place& place, std::string_view path) const {
-    const auto member = find_member(types_, place.type, path);
-    return member ? static_cast<uint32_t>(place.offset + member->offset_bytes) : ElementRange::kNone;
+  void find_element_range(const Place& place, const ContainerRule& rule, size_t first_slot) {
+    const TypeId bucket = containers_.bucket(rule, place.type);
+    for (const PlacedRange& placed : place_ranges(types_, rule, place.type, place.offset)) {
+      const uint32_t pointer = placed.pointer_offset_bytes;
+      if (placed.range.vtable_offset_bytes != ElementRange::kNone) erase_readings(place, pointer, first_slot);
+      if (placed.range.more != 0) {
+        if (bucket == kNoType) continue;
+        for (size_t i = first_slot; i < layout_.slots.size(); ++i) {
+          if (layout_.slots[i].offset_bytes == pointer) layout_.slots[i].target = bucket;
+        }
+      }
+      add_range(place, pointer, first_slot, placed.range);
+    }
   }
 
-  void find_element_range(const Place& place, const ContainerRule& rule, size_t first_slot) {
-    if (const uint32_t first = offset_of(place, rule.first); first != ElementRange::kNone) {
-      ElementRange range;
-      range.end_offset_bytes = offset_of(place, rule.end);
-      range.limit_offset_bytes = offset_of(place, rule.limit);
-      range.length_offset_bytes = offset_of(place, rule.length);
-      range.count_offset_bytes = offset_of(place, rule.count);
-      range.capacity_offset_bytes = offset_of(place, rule.capacity);
-      range.mask_offset_bytes = offset_of(place, rule.mask);
-      range.begin_offset_bytes = offset_of(place, rule.begin);
-      range.head_offset_bytes = offset_of(place, rule.head);
-      add_range(first, first_slot, range);
-      if (const uint32_t last = offset_of(place, rule.last); last != ElementRange::kNone) {
-        range.limit_offset_bytes = offset_of(place, rule.last_limit);
-        add_range(last, first_slot, range);
-      }
-    }
-    const uint32_t object = offset_of(place, rule.object);
-    const uint32_t vtable = offset_of(place, rule.vtable);
-    if (object != ElementRange::kNone && vtable != ElementRange::kNone) {
-      erase_readings(place, object, first_slot);
-      add_range(object, first_slot, {.vtable_offset_bytes = vtable});
-    }
+  // The bytes that say which elements are in use are no elements.
+  void forget_control(const Place& place, const ContainerRule& rule, size_t first_slot) {
+    const auto control = find_member(types_, place.type, rule.control);
+    if (!control || rule.is_behind_control) return;
+    layout_.slots.erase(std::remove_if(layout_.slots.begin() + static_cast<ptrdiff_t>(first_slot), layout_.slots.end(),
+                                       [&](const PointerSlot& slot) {
+                                         return is_own(slot, place) &&
+                                                slot.offset_bytes == place.offset + control->offset_bytes;
+                                       }),
+                        layout_.slots.end());
   }
 
   // A map is known as std::map, not as the _Rb_tree that fills it; a vector in a tuple as a vector.
@@ -278,19 +300,25 @@ class Flattener {
     if (layout_.containers.size() >= kMaxContainers) return;
     ContainerPlace found = place_container(types_, rule, place.type, static_cast<uint32_t>(place.offset));
     if (place.shown != kNoType) found.shown = place.shown;
-    found.guard = place.guard;
+    found.guard = place.outer_guard;
     for (size_t i = first_slot; i < layout_.slots.size(); ++i) {
       const PointerSlot& slot = layout_.slots[i];
+      if (!is_own(slot, place)) continue;
       const ContainerRule* of_target = containers_.rule_of(slot.target);
       const bool is_node = of_target != nullptr && (!of_target->storage.empty() || !of_target->filled.empty());
       if (slot.offset_bytes == found.first) {
         found.element = slot.target;
       } else if (found.first == ElementRange::kNone && found.node == ElementRange::kNone && is_node) {
         found.node = slot.offset_bytes;
-        found.element = slot.target;
-        found.large_node = slot.large;
+        found.element = found.linked = slot.target;
       }
     }
+    if (const TypeId bucket = containers_.bucket(rule, place.type); bucket != kNoType) {
+      found.node = found.buckets;
+      found.element = containers_.node(rule, place.type);
+      found.linked = bucket;
+    }
+    found.inside_elements = find_inside(types_, rule, place.type, found.element).elements;
     if (found.says_size()) layout_.containers.push_back(found);
   }
 
@@ -311,11 +339,12 @@ class Flattener {
   }
 
   // A deque's pointers to the first and behind the last element may lead to the start of a block, too.
-  void add_range(uint64_t pointer_offset, size_t first_slot, const ElementRange& range) {
+  void add_range(const Place& container, uint64_t pointer_offset, size_t first_slot, const ElementRange& range) {
     if (layout_.ranges.size() >= PointerSlot::kNone) return;
     const bool has_begin = range.begin_offset_bytes != ElementRange::kNone;
     for (size_t i = first_slot; i < layout_.slots.size(); ++i) {
       PointerSlot& slot = layout_.slots[i];
+      if (!is_own(slot, container)) continue;
       const bool is_edge =
           has_begin && (slot.offset_bytes == range.begin_offset_bytes || slot.offset_bytes == range.end_offset_bytes);
       if (slot.offset_bytes == pointer_offset || (is_edge && slot.range == PointerSlot::kNone)) {
@@ -350,12 +379,50 @@ class Flattener {
         {static_cast<uint32_t>(place.offset + tag->offset_bytes), static_cast<uint32_t>(types_.size_bytes(tag->type))});
   }
 
+  // The elements that a container keeps inside, as many as it says it has.
+  bool lay_inside(const Place& container, uint64_t offset, int depth) {
+    const ContainerRule& rule = *container.rule;
+    const InsideRoom room = find_inside(types_, rule, container.container, container.element);
+    const auto count = find_member(types_, container.container, rule.count.empty() ? rule.size : rule.count);
+    if (room.elements == 0 || !count || offset != container.container_offset + room.offset_bytes) return false;
+    Place part = {.type = container.element, .offset = offset, .weak = container.weak, .guard = container.outer_guard};
+    guard_inside(part, container, room.elements, true);
+    const uint64_t each = types_.size_bytes(part.type);
+    const Type& element = types_[part.type];
+    if (element.kind == TypeKind::base || element.kind == TypeKind::enumeration) {
+      mark(part, room.elements * each, element.kind == TypeKind::base ? kind_of(element) : EdgeKind::tainted);
+      return true;
+    }
+    for (uint64_t i = 0; i < room.elements && i < kMaxInside; ++i) {
+      Place value = part;
+      value.offset += i * each;
+      guard(value, container.container_offset + count->offset_bytes, types_.size_bytes(count->type),
+            {.test = Guard::Test::above, .value = ((i + 1) << rule.size_shift) - 1});
+      lay(value, depth + 1);
+    }
+    return true;
+  }
+
+  // Whether the elements are inside, or else elsewhere.
+  void guard_inside(Place& place, const Place& container, uint64_t elements, bool inside) {
+    const ContainerRule& rule = *container.rule;
+    if (const auto is_long = find_member(types_, container.container, rule.is_long)) {
+      const uint64_t bit = is_long->offset_bytes == 0 ? 0x01 : 0x80;
+      guard(place, container.container_offset + is_long->offset_bytes, 1,
+            {.test = inside ? Guard::Test::equal : Guard::Test::not_zero, .mask = bit});
+    } else if (const auto capacity = find_member(types_, container.container, rule.capacity)) {
+      guard(place, container.container_offset + capacity->offset_bytes, types_.size_bytes(capacity->type),
+            {.test = inside ? Guard::Test::at_most : Guard::Test::above,
+             .mask = rule.capacity_mask(),
+             .value = rule.capacity_bits != 0 ? std::bit_width(elements) : elements});
+    }
+  }
+
   void add_guard(const ContainerRule& rule, Place& place) {
+    const uint64_t inside = find_inside(types_, rule, place.container, place.element).elements;
+    if (inside > 0 || !rule.is_long.empty()) return guard_inside(place, place, inside, false);
     if (const auto engaged = find_member(types_, place.type, rule.engaged)) {
       guard(place, place.offset + engaged->offset_bytes, types_.size_bytes(engaged->type), {});
-    } else if (const auto is_long = find_member(types_, place.type, rule.is_long)) {
-      const uint64_t bit = is_long->offset_bytes == 0 ? 0x01 : 0x80;
-      guard(place, place.offset + is_long->offset_bytes, 1, {.mask = bit});
     } else if (const auto choice = find_member(types_, place.type, rule.choice)) {
       place.choice = {choice->type, place.offset + choice->offset_bytes};
       place.alternative = 0;

@@ -60,11 +60,13 @@ class GoRuntime final : public Runtime {
     return managed;
   }
 
-  void add_roots(const RootInputs& inputs, RootSet& set) const override {
+  std::vector<Address> frame_pcs() const override { return goroutines_->frame_pcs(); }
+
+  void add_roots(const RootInputs& inputs, FramePlaces& places, RootSet& set) const override {
     for (const Span& span : heap_->spans())
       if (span.state == SpanState::manual) set.stack_ranges.push_back(span.range());
     set.stack_ranges = merged(std::move(set.stack_ranges));
-    goroutines_->add_roots(inputs, set);
+    goroutines_->add_roots(inputs, places, set);
     add_handles(set);
   }
 
