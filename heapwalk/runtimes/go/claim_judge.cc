@@ -23,7 +23,6 @@ Strength best_of(Lead::How how) {
     case Lead::How::counted:
     case Lead::How::at_least:
       return Strength::counted;
-    case Lead::How::paired:
     case Lead::How::made_closure:
       return Strength::paired;
     default:
@@ -96,7 +95,7 @@ std::optional<GoClaim> ClaimJudge::judge(const Lead& lead, const Located& locate
   if (located.span == nullptr || !inputs_->objects.contains_used(located.nearest, lead.value)) return std::nullopt;
   const uint32_t object = located.nearest.id;
   const Strength known = typing_->kinds[typing_->kind_of[object]].strength;
-  if (known < best_of(lead.how)) return std::nullopt;
+  if (known < (lead.is_guess ? Strength::paired : best_of(lead.how))) return std::nullopt;
   const auto slot = slot_of(lead.value, *located.span);
   if (!slot) return std::nullopt;
   GoClaim claim{.start = slot->start, .object = object, .type = lead.type, .header_bytes = slot->header_bytes};
@@ -114,7 +113,8 @@ std::optional<GoClaim> ClaimJudge::judge(const Lead& lead, const Located& locate
   } else {
     claim.strength = value_strength(*slot, lead, *plan, claim);
   }
-  if (plan != nullptr && plan->is_generic) claim.strength = std::max(claim.strength, Strength::paired);
+  if (lead.is_guess || (plan != nullptr && plan->is_generic))
+    claim.strength = std::max(claim.strength, Strength::paired);
   if (claim.strength == Strength::none && known == Strength::none) {
     if (slot->offset_bytes == 0) ++doubts.conflicts;
     if (claim.type != kNoType) doubts.hints.push_back({claim.object, claim.start, claim.type, slot->offset_bytes});

@@ -16,6 +16,7 @@
 #include "heapwalk/runtimes/go/closure_types.h"
 #include "heapwalk/runtimes/go/embedding.h"
 #include "heapwalk/runtimes/go/heap_pointers.h"
+#include "heapwalk/runtimes/go/mask_match.h"
 #include "heapwalk/runtimes/go/span_index.h"
 #include "heapwalk/runtimes/go/untyped_scan.h"
 #include "heapwalk/runtimes/go/value_walk.h"
@@ -228,7 +229,10 @@ class Typing {
     const Address first = start + kind.header_bytes;
     const uint64_t room = span->element_bytes - kind.header_bytes;
     const Bytes bytes = bytes_of(found.region, first, kind.is_array ? room : std::min(room, plan->size_bytes));
+    const size_t before = found.leads.size();
     walk_elements(*plan, first, bytes, found.leads);
+    if (kind.strength != Strength::paired) return;
+    for (size_t i = before; i < found.leads.size(); ++i) found.leads[i].is_guess = true;
   }
 
   // Leads become claims, or something to be looked at when nobody reads.
@@ -339,6 +343,8 @@ class Typing {
     scan_untyped();
     follow();
     guess_by_embedding();
+    follow();
+    guess_by_mask();
     return claimed_ > before;
   }
 
@@ -359,6 +365,26 @@ class Typing {
     UntypedScan(inputs_.heap, dynamic_, walk_, closures_.structs()).words(inputs_.pointer_words, scratch_.leads);
     judge(scratch_);
     apply(scratch_);
+  }
+
+  void guess_by_mask() {
+    constexpr uint32_t kObjects = 1 << 16;
+    const MaskMatch masks(types_, plans_);
+    std::vector<Found> pieces((inputs_.objects.size() + kObjects - 1) / kObjects);
+    parallel_for(pieces.size(), inputs_.threads, [&](size_t piece) {
+      const auto first = static_cast<uint32_t>(piece * kObjects);
+      const uint32_t last = std::min(inputs_.objects.size() - first, kObjects) + first;
+      inputs_.objects.for_each(first, last, [&](ObjectId id, Address at, uint64_t size, AllocationState state) {
+        if (state != AllocationState::used || typing_.kind_of[index(id)] != 0) return;
+        const Span* span = spans_.find(at);
+        if (span == nullptr) return;
+        const TypeId type =
+            masks.match({inputs_, types_, judge_, walk_, plans_, typing_}, *span, AddressRange::of(at, size));
+        if (type == kNoType) return;
+        pieces[piece].claims.push_back({.start = at, .object = index(id), .type = type, .strength = Strength::paired});
+      });
+    });
+    for (Found& found : pieces) apply(found);
   }
 
   void keep_hints(std::vector<Hint>& hints) {

@@ -1,10 +1,11 @@
-// From any address to the span around it in O(1): a table of pages, in pieces of 64 MiB.
+// From any address to the span around it in O(1): a table of pages for each 64 MiB, or one number where a span covers them all.
+//
+// Spans that damaged memory spreads over the address space would take tables without end: beyond a terabyte of heap, and too
+// far from the lowest span, they are searched instead.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "heapwalk/runtimes/go/heap.h"
@@ -13,27 +14,35 @@ namespace heapwalk::go {
 
 class SpanIndex {
  public:
-  // `spans` outlive this: Heap::spans(). Those in use only.
+  // `spans` outlive this: Heap::spans(). Those in use are found.
   explicit SpanIndex(std::span<const Span> spans);
 
   // Thread-safe. Null: no span in use is there.
   const Span* find(Address address) const {
-    const uint64_t piece = address.value >> kPieceShift;
-    if (piece < first_ || piece - first_ >= pieces_.size()) return nullptr;
-    const auto& pages = pieces_[piece - first_];
-    if (pages.empty()) return nullptr;
-    const uint32_t number = pages[address.value >> kPageShift & (kPages - 1)];
-    return number == 0 ? nullptr : &spans_[number - 1];
+    const uint64_t number = address.value >> kPieceShift;
+    if (number < first_ || number - first_ >= pieces_.size()) return is_whole_ ? nullptr : search(address);
+    const Piece& piece = pieces_[number - first_];
+    const uint32_t span = piece.pages.empty() ? piece.span : piece.pages[address.value >> kPageShift & (kPages - 1)];
+    if (span == 0) return is_whole_ ? nullptr : search(address);
+    return &spans_[span - 1];
   }
 
  private:
   static constexpr uint32_t kPageShift = 13, kPieceShift = 26;
   static constexpr uint64_t kPages = uint64_t{1} << (kPieceShift - kPageShift);
-  static constexpr uint64_t kMaxPieces = 1 << 20;  // 64 TiB from the lowest span to the highest one
+
+  struct Piece {                  // 64 MiB
+    uint32_t span = 0;            // the only one: its number and 1; 0: none
+    std::vector<uint32_t> pages;  // or that of each page
+  };
+  void add(uint32_t number);
+  const Span* search(Address address) const;
 
   std::span<const Span> spans_;
   uint64_t first_ = 0;
-  std::vector<std::vector<uint32_t>> pieces_;  // by piece, then by page: the span's number and 1
+  std::vector<Piece> pieces_;
+  size_t tables_ = 0;
+  bool is_whole_ = true;  // all spans are in the pieces
 };
 
 }  // namespace heapwalk::go

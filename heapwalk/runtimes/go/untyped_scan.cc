@@ -20,19 +20,16 @@ void UntypedScan::object(AddressRange slot, std::vector<Lead>& leads) {
   if (pointers_.read(slot, window, words_)) words(words_, leads);
 }
 
+// The first word of an interface is no pointer to the collector: types and itabs are kept alive otherwise.
 void UntypedScan::words(std::span<const Address> words, std::vector<Lead>& leads) const {
-  for (size_t i = 0; i + 1 < words.size(); ++i) {
-    if (words[i + 1] != words[i] + 8) continue;
-    const Address type = memory_->read_pointer(words[i]).value_or(Address{});
+  for (Address word : words) {
+    const Address type = memory_->read_pointer(word - 8).value_or(Address{});
     const DynamicTypes::Dynamic* dynamic = dynamic_->find(type, false);
     if (dynamic == nullptr) dynamic = dynamic_->find(type, true);
     if (dynamic == nullptr) continue;
     const size_t before = leads.size();
-    walk_->follow(*dynamic, memory_->read_pointer(words[i + 1]).value_or(Address{}), dynamic->is_direct, leads);
-    for (size_t lead = before; lead < leads.size(); ++lead) {
-      if (leads[lead].how == Lead::How::dynamic) leads[lead].how = Lead::How::paired;
-    }
-    ++i;
+    walk_->follow(*dynamic, memory_->read_pointer(word).value_or(Address{}), dynamic->is_direct, leads);
+    for (size_t lead = before; lead < leads.size(); ++lead) leads[lead].is_guess = true;
   }
 }
 

@@ -2,9 +2,10 @@
 //
 //     package variables of a stripped program, stacks, objects that no typed pointer leads to:
 //       │ … │ address of a type or itab │ pointer │ …     an interface, more likely than not: the pointer leads to such a value
+//                                                         (the collector knows the second word as a pointer, not the first)
 //       │ address of a function's code │ …                a closure, if a closure of that function is made in such a slot
 //
-// Only words that are pointers to the collector are looked at, and what comes of it has to fit like any other claim.
+// What comes of it has to fit like any other claim.
 #pragma once
 
 #include <span>
@@ -25,7 +26,7 @@ class UntypedScan {
 
   // Appends what an object in use, that has no type, leads to or is.
   void object(AddressRange slot, std::vector<Lead>& leads);
-  // Words outside of the heap that are pointers, sorted.
+  // Words that are pointers.
   void words(std::span<const Address> words, std::vector<Lead>& leads) const;
 
  private:

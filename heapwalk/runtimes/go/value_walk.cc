@@ -44,11 +44,11 @@ void ValueWalk::place(const WalkPlace& place, Address at, Bytes bytes, std::vect
       return;
     case Verb::slice:
       if (value && word_at(bytes, 16) != 0)
-        leads.push_back({value, place.target, Lead::How::slice, false, word_at(bytes, 16)});
+        leads.push_back({value, place.target, Lead::How::slice, false, false, word_at(bytes, 16)});
       return;
     case Verb::string:
       if (value && word_at(bytes, 8) != 0)
-        leads.push_back({value, place.target, Lead::How::text, false, word_at(bytes, 8)});
+        leads.push_back({value, place.target, Lead::How::text, false, false, word_at(bytes, 8)});
       return;
     case Verb::interface:
     case Verb::empty_interface:
@@ -64,7 +64,7 @@ void ValueWalk::place(const WalkPlace& place, Address at, Bytes bytes, std::vect
       const Bytes groups = bytes.subspan(std::min<size_t>(bytes.size(), layout_->offset(Field::table_groups)));
       const Address data{word_at(groups, layout_->offset(Field::groupsReference_data))};
       const uint64_t last = word_at(groups, layout_->offset(Field::groupsReference_lengthMask));
-      if (data) leads.push_back({data, place.target, Lead::How::counted, false, last + 1});
+      if (data) leads.push_back({data, place.target, Lead::How::counted, false, false, last + 1});
       return;
     }
     case Verb::classic_map:
@@ -131,9 +131,9 @@ void ValueWalk::swiss_map(const WalkPlace& place, Bytes record, std::vector<Lead
   const uint64_t length = number(record, Field::Map_dirLen);
   if (!directory) return;
   if (length == 0) {
-    leads.push_back({directory, place.target, Lead::How::counted, false, 1});
+    leads.push_back({directory, place.target, Lead::How::counted, false, false, 1});
   } else {
-    leads.push_back({directory, place.other, Lead::How::counted, false, length});
+    leads.push_back({directory, place.other, Lead::How::counted, false, false, length});
   }
 }
 
@@ -144,10 +144,10 @@ void ValueWalk::classic_map(const WalkPlace& place, Bytes record, std::vector<Le
   const uint64_t count = uint64_t{1} << shift;
   const bool is_same_size = (number(record, Field::hmap_flags) & kSameSizeGrow) != 0;
   if (const Address buckets{number(record, Field::hmap_buckets)})
-    leads.push_back({buckets, place.target, Lead::How::at_least, false, count});
+    leads.push_back({buckets, place.target, Lead::How::at_least, false, false, count});
   if (const Address old{number(record, Field::hmap_oldbuckets)})
-    leads.push_back(
-        {old, place.target, Lead::How::at_least, false, is_same_size ? count : std::max<uint64_t>(1, count / 2)});
+    leads.push_back({old, place.target, Lead::How::at_least, false, false,
+                     is_same_size ? count : std::max<uint64_t>(1, count / 2)});
   const Address extra{number(record, Field::hmap_extra)};
   if (extra && place.other != kNoType) leads.push_back({.value = extra, .type = place.other});
 }
@@ -160,7 +160,7 @@ void ValueWalk::channel(const WalkPlace& place, Address at, Bytes record, std::v
     return;  // they lie behind the channel
   const TypeId said = types_->find(element);
   const bool is_known = said != kNoType && plans_->find(said) != nullptr;
-  leads.push_back({buffer, is_known ? said : place.target, Lead::How::elements, false, count});
+  leads.push_back({buffer, is_known ? said : place.target, Lead::How::elements, false, false, count});
 }
 
 // One for each processor.
@@ -169,7 +169,7 @@ void ValueWalk::pool(const WalkPlace& place, Bytes record, std::vector<Lead>& le
   // noCopy takes no room: local, localSize, victim, victimSize follow each other.
   for (uint64_t offset : {uint64_t{0}, uint64_t{16}}) {
     const Address local{word_at(record, offset)};
-    if (local) leads.push_back({local, place.target, Lead::How::counted, false, word_at(record, offset + 8)});
+    if (local) leads.push_back({local, place.target, Lead::How::counted, false, false, word_at(record, offset + 8)});
   }
 }
 

@@ -25,14 +25,14 @@ struct Lead {
     dynamic,       // to one value of what the word beside it says
     elements,      // to `count` elements of a channel
     closure,       // to a word that is the address of code
-    paired,        // to one value of what the word beside it says, in memory without a type (untyped_scan.h)
     made_closure,  // what lies there begins like a closure
     unknown,       // an interface whose type was not met yet: `other` is the address of its itab or type
   };
   Address value;
   TypeId type = kNoType;
   How how = How::value;
-  bool is_itab = false;  // unknown: what `other` is
+  bool is_itab = false;   // unknown: what `other` is
+  bool is_guess = false;  // the value that it comes from was guessed: it cannot be better
   uint64_t count = 1;
   Address other = {};
 };

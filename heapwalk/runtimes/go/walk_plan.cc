@@ -128,8 +128,7 @@ void WalkPlans::add_record(WalkPlan& plan, TypeId type, uint64_t offset_bytes, i
       return place(Verb::slice, facts.element);
     case GoForm::interface:
     case GoForm::empty_interface:
-      set_word(plan, offset_bytes);
-      set_word(plan, offset_bytes + 8);
+      set_word(plan, offset_bytes + 8);  // the first word is no pointer to the collector
       return place(facts.form == GoForm::interface ? Verb::interface : Verb::empty_interface, kNoType);
     case GoForm::atomic_pointer:
       set_word(plan, offset_bytes + facts.offset_bytes);
