@@ -133,11 +133,12 @@ TEST_P(GoProfiles, HeapAndAllocs) {
     SCOPED_TRACE(kind);
     const DecodedProfile written = recording_->written(kind), rebuilt = recording_->rebuilt(kind);
     expect_same_head(written, rebuilt);
-    EXPECT_GT(written.by_stack().size(), has_argument("rate=524288") ? 10U : 50U) << "the program did too little";
+    EXPECT_GT(written.by_stack().size(), has_argument("rate=524288") ? 10U : 30U) << "the program did too little";
     if (published) {
       expect_same_stacks(without_zeros(written.by_stack()), without_zeros(rebuilt.by_stack()));
       EXPECT_EQ(rebuilt.totals(), written.totals());
-      for (const auto& [stack, values] : written.by_stack()) EXPECT_TRUE(rebuilt.by_stack().contains(stack)) << stack;
+      const Stacks all = rebuilt.by_stack();
+      for (const auto& [stack, values] : written.by_stack()) EXPECT_TRUE(all.contains(stack)) << stack;
       continue;
     }
     // Everything counts at once: what the program allocated for the profile is in the core's, later than in its own.
@@ -148,7 +149,7 @@ TEST_P(GoProfiles, HeapAndAllocs) {
     };
     std::erase_if(later, is_of_profile);
     std::erase_if(own, is_of_profile);
-    EXPECT_GT(own.size(), 50U);
+    EXPECT_GT(own.size(), 30U);
     expect_same_stacks(own, later);
   }
   EXPECT_EQ(recording_->rebuilt("allocs").text(recording_->rebuilt("allocs").profile.default_sample_type()),
@@ -168,20 +169,25 @@ TEST_P(GoProfiles, Goroutines) {
   EXPECT_EQ(rebuilt.totals(), written.totals());
 }
 
-// Wait reasons against the headings of runtime.Stack: "goroutine 7 [chan receive, 2 minutes]:".
+// Wait reasons against the headings of runtime.Stack: "goroutine 7 [chan receive, 2 minutes]:". Goroutine 1 is the one that
+// wrote them.
 TEST_P(GoProfiles, WaitReasons) {
   std::map<std::string, int64_t> printed, labelled;
   std::istringstream stacks(read_file(recording_->file("stacks.txt")));
   for (std::string line; std::getline(stacks, line);) {
     const size_t open = line.find(" ["), close = line.find_first_of(",]");
-    if (line.starts_with("goroutine ") && close != std::string::npos)
+    if (line.starts_with("goroutine ") && !line.starts_with("goroutine 1 ") && close != std::string::npos)
       ++printed[line.substr(open + 2, close - open - 2)];
   }
-  const DecodedProfile rebuilt = recording_->rebuilt("goroutine");
-  for (const auto& sample : rebuilt.profile.sample())
-    for (const auto& label : sample.label())
-      if (rebuilt.text(label.key()) == "state") labelled[rebuilt.text(label.str())] += sample.value(0);
-  EXPECT_GT(printed.size(), 6U);
+  for (const auto& [stack, values] : recording_->rebuilt("goroutine").by_stack()) {
+    constexpr std::string_view kLabel = "[state=";
+    const size_t label = stack.find(kLabel);
+    ASSERT_NE(label, std::string::npos) << stack;
+    if (stack.find(" main.main ") != std::string::npos) continue;
+    const size_t begin = label + kLabel.size();
+    labelled[stack.substr(begin, stack.find("]\n", begin) - begin)] += values[0];
+  }
+  EXPECT_GT(printed.size(), 5U);
   EXPECT_EQ(labelled, printed);
 }
 

@@ -59,7 +59,7 @@ Result<OwnProfile> read_contention_profile(const ProfileInputs& inputs, bool of_
         "the program had not measured yet how fast the CPU's time-stamp counter runs: delays are in its cycles");
   const double cycles_per_ns = clock == 0 ? 1 : static_cast<double>(clock) / 1e9;
   const int release = inputs.process.layout.minor();
-  const int64_t factor = of_mutexes && release < 20 ? static_cast<int64_t>(*rate) : 1;
+  const uint64_t factor = of_mutexes && release < 20 ? *rate : 1;
   StackRules rules;
   if (release >= 23) rules = {profile_stack_depth(inputs), true};
   CallStacks stacks(inputs.functions, profile);
@@ -74,8 +74,9 @@ Result<OwnProfile> read_contention_profile(const ProfileInputs& inputs, bool of_
     int64_t events = truncated(*count);
     if (events == 0 && !of_mutexes) events = 1;
     const double delay = static_cast<double>(*cycles) / cycles_per_ns;
-    profile.samples.push_back(
-        {stacks.locations(bucket.stack, rules), {events * factor, truncated(delay * static_cast<double>(factor))}, {}});
+    const std::vector<int64_t> values{static_cast<int64_t>(static_cast<uint64_t>(events) * factor),
+                                      truncated(delay * static_cast<double>(factor))};
+    profile.samples.push_back({stacks.locations(bucket.stack, rules), values, {}});
   }
   return profile;
 }

@@ -53,6 +53,7 @@ int64_t truncated(double value) {
 
 double go_exp(double x, ExpMethod method) {
   if (!(x >= kSmallest)) return 0;
+  if (x > -kSmallest) return std::numeric_limits<double>::infinity();
   switch (method) {
     case ExpMethod::fused:
       return shibata_exp<Fused>(x);

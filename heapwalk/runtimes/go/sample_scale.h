@@ -19,7 +19,7 @@ namespace heapwalk::go {
 
 enum class ExpMethod : uint8_t { fused, plain, library };
 
-// For x in [−700, 0]; smaller is 0.
+// For x in [−700, 700]; smaller is 0, larger infinite.
 double go_exp(double x, ExpMethod method);
 
 // Estimates of objects and bytes. `rate` as in runtime.MemProfileRate: up to 1, everything was sampled.
