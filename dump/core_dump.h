@@ -44,6 +44,7 @@ struct Mapping {
   std::string path;  // empty: anonymous. " (deleted)" removed
   uint64_t file_offset = 0;
   uint64_t bytes_in_core = 0;  // p_filesz, less what a truncated core lost
+  uint64_t core_offset = 0;    // of these bytes in the (unpacked) core file
 };
 
 struct CoreDump {

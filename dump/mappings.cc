@@ -43,7 +43,8 @@ Mapping piece_of(const CoreSegment& segment, AddressRange range, const FileMappi
                 .executable = segment.executable,
                 .path = {},
                 .file_offset = 0,
-                .bytes_in_core = 0};
+                .bytes_in_core = 0,
+                .core_offset = segment.file_offset + (range.begin - segment.range.begin)};
   AddressRange present = AddressRange::of(segment.range.begin, segment.bytes.size());
   piece.bytes_in_core = present.intersect(range).size_bytes();
   if (file != nullptr) {
@@ -86,7 +87,8 @@ std::vector<Mapping> file_only_mappings(std::span<const Mapping> known, std::spa
                       .executable = false,
                       .path = file.path,
                       .file_offset = file.file_offset + (at - file.range.begin),
-                      .bytes_in_core = 0};
+                      .bytes_in_core = 0,
+                      .core_offset = 0};
       if (const Module* module = module_at(modules, at))
         if (const ModuleSegment* segment = segment_at(*module, at)) mapping.executable = segment->executable;
       result.push_back(std::move(mapping));

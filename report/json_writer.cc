@@ -1,5 +1,6 @@
 #include "report/json_writer.h"
 
+#include <cmath>
 #include <string>
 
 #include "report/escape.h"
@@ -54,6 +55,12 @@ void JsonWriter::value(bool truth) {
 void JsonWriter::value_seconds(double seconds) {
   separate();
   output_.print("{:.3f}", seconds);
+}
+
+void JsonWriter::value_real(double number) {
+  if (!std::isfinite(number)) return value_null();
+  separate();
+  output_.print("{}", number);
 }
 
 void JsonWriter::value_null() {

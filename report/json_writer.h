@@ -26,6 +26,7 @@ class JsonWriter {
   void value(uint64_t number);
   void value(bool truth);
   void value_seconds(double seconds);  // three decimals
+  void value_real(double number);      // as many decimals as tell it from others; null when there is no such number
   void value_null();
 
   template <class T>

@@ -1,4 +1,4 @@
-// Folded stacks as a pprof profile: the one door to protobuf and zlib.
+// Folded stacks as a pprof profile.
 //
 // Two pairs of sample types over the same bytes. `inuse_objects`, `inuse_space`: stacks are dominator chains, so pprof's own
 // cumulative value is the retained size. `path_objects`, `path_space`: stacks are shortest paths from a root. A sample has
@@ -34,9 +34,6 @@ ProfileFacts profile_facts(const CoreDump& dump);
 
 // The protobuf message, not compressed. Text that is no UTF-8 is repaired, names beyond 4 KiB are cut.
 std::string encode_profile(const ProfileStacks& stacks, const ProfileFacts& facts);
-
-// One gzip member.
-std::string gzip(const std::string& bytes);
 
 // The file's bytes: as many samples as the limits allow, the rest folded.
 std::string make_profile(const FoldedStacks& stacks, const ProfileFacts& facts, const ProfileLimits& limits);

@@ -14,6 +14,8 @@
 #include "heapwalk/analysis.h"
 #include "heapwalk/cli/options.h"
 #include "heapwalk/cli/output_file.h"
+#include "heapwalk/cli/profile_command.h"
+#include "heapwalk/cli/profile_time.h"
 #include "heapwalk/cli/progress.h"
 #include "report/escape.h"
 #include "report/formats.h"
@@ -75,25 +77,32 @@ Result<Analysis> open_only(const Options& options, const CoreOptions& core) {
   return analysis;
 }
 
+size_t thread_count(const Options& options) {
+  return options.threads == 0 ? available_cpus() : options.threads;
+}
+
+CoreOptions core_options(const Options& options) {
+  CoreOptions core;
+  core.binary = options.binary;
+  core.sysroot = options.sysroot;
+  core.debug_dirs = options.debug_dirs;
+  core.cache_dir = options.cache_dir;
+  core.force = options.force;
+  core.threads = thread_count(options);
+  return core;
+}
+
 Result<Analysis> analyze_for(const Options& options, Progress& progress) {
   AnalysisOptions wanted;
-  wanted.core.binary = options.binary;
-  wanted.core.sysroot = options.sysroot;
-  wanted.core.debug_dirs = options.debug_dirs;
-  wanted.core.cache_dir = options.cache_dir;
-  wanted.core.force = options.force;
-  wanted.threads = options.threads == 0 ? available_cpus() : options.threads;
-  wanted.core.threads = wanted.threads;
+  wanted.core = core_options(options);
+  wanted.threads = wanted.core.threads;
   wanted.on_stage = [&](std::string_view stage) { progress.start_stage(stage); };
   return options.command == "info" ? open_only(options, wanted.core) : analyze(options.core, wanted);
 }
 
-// The core's own time, unless SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch) says otherwise.
 ProfileFacts facts_for_profile(const CoreDump& dump) {
   ProfileFacts facts = profile_facts(dump);
-  if (const char* epoch = std::getenv("SOURCE_DATE_EPOCH"); epoch != nullptr && *epoch != '\0') {
-    facts.time_seconds = std::strtoll(epoch, nullptr, 10);
-  }
+  facts.time_seconds = profile_time(dump);
   return facts;
 }
 
@@ -142,8 +151,8 @@ Result<void> write_documents(const Options& options, const Analysis& analysis, c
   const std::string_view document = answers.why_type ? "why_type" : std::string_view(options.command);
   if (!options.pprof_file.empty()) {
     progress.start_stage("profile");
-    size_t threads = options.threads == 0 ? available_cpus() : options.threads;
-    std::string bytes = make_profile(FoldedStacks(analysis, threads), facts_for_profile(*analysis.dump), {});
+    std::string bytes =
+        make_profile(FoldedStacks(analysis, thread_count(options)), facts_for_profile(*analysis.dump), {});
     auto written = write_output(options.pprof_file, [&](Output& output) { output.write(bytes); });
     if (!written) return written;
   }
@@ -164,6 +173,11 @@ int run(const Options& options) {
   for (const std::string* output : {&options.output, &options.pprof_file, &options.json_file}) {
     if (output->empty()) continue;
     if (auto possible = check_output(*output); !possible) return report_error(possible.error());
+  }
+  if (options.command == "profile") {
+    if (auto wrong = check_profile_output(options)) return report_error(*wrong, kWrongUsage);
+    auto written = write_own_profile(options, core_options(options), wants_color(options));
+    return written ? kDone : report_error(written.error());
   }
   Progress progress(wants_progress(options), isatty(STDERR_FILENO) != 0);
   Result<Analysis> analysis = analyze_for(options, progress);

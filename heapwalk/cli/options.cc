@@ -29,7 +29,7 @@ constexpr CommandWord kCommands[] = {
     {"leaks", "what no root reaches, grouped by the type of the leak's root", true},
     {"info", "process, signal, threads, modules, allocators, debug info found and missing", true},
     {"diff", "growth between two cores", false},
-    {"profile", "profiles that the program's own runtime kept", false},
+    {"profile", "the profiles that the program's own run-time kept: heap, goroutine, block, …", true},
     {"export", "the graph for other tools", false},
 };
 
@@ -122,6 +122,11 @@ void add_own_options(CLI::App& app, Options& options, RawOptions& raw) {
     app.add_option("--type", options.type, "all objects of exactly this type, instead of one");
   } else if (command == "show") {
     app.add_option("--address", raw.address, "the object's address, or one inside it: 0x…");
+  } else if (command == "profile") {
+    app.add_option("--kind", options.profile_kind,
+                   "heap, allocs, goroutine, threadcreate, block or mutex: a pprof file; memstats: text or json")
+        ->required()
+        ->check(CLI::IsMember({"heap", "allocs", "goroutine", "threadcreate", "block", "mutex", "memstats"}));
   } else if (command == "types") {
     app.add_option("--sort", raw.type_sort, "bytes, count or retained")
         ->check(CLI::IsMember({"bytes", "count", "retained"}));
@@ -186,6 +191,14 @@ std::optional<Message> convert_target(const RawOptions& raw, Options& options) {
   return std::nullopt;
 }
 
+// A pprof file has one format, and statistics have no rows for tables.
+std::optional<Message> check_profile_format(const Options& options) {
+  if (options.command != "profile" || options.format == "text") return std::nullopt;
+  if (options.profile_kind == "memstats" && options.format == "json") return std::nullopt;
+  return usage_error(fmt::format("profile --kind {}: --format {} is not among its formats ({})", options.profile_kind,
+                                 options.format, options.profile_kind == "memstats" ? "text, json" : "a pprof file"));
+}
+
 std::optional<Message> convert(const RawOptions& raw, Options& options) {
   options.color = parse_when(raw.color);
   options.progress = parse_when(raw.progress);
@@ -207,6 +220,7 @@ std::optional<Message> convert(const RawOptions& raw, Options& options) {
     if (!options.fail_over) return usage_error(wanted_bytes("--fail-over", *raw.fail_over));
   }
   if (auto wrong = convert_target(raw, options)) return wrong;
+  if (auto wrong = check_profile_format(options)) return wrong;
   options.type_sort = raw.type_sort == "count"      ? TypeSort::count
                       : raw.type_sort == "retained" ? TypeSort::retained
                                                     : TypeSort::bytes;

@@ -39,11 +39,12 @@ constexpr size_t kFetchAhead = 16;          // objects whose bytes are on their 
 
 class TypeInference {
  public:
-  TypeInference(const CoreDump& dump, const ObjectIndex& objects, const RootSet& roots, TypeTable types, size_t threads,
-                Diagnostics& diagnostics)
+  TypeInference(const CoreDump& dump, const ObjectIndex& objects, const RootSet& roots, TypeTable types,
+                const ManagedHeap& managed, size_t threads, Diagnostics& diagnostics)
       : dump_(dump),
         objects_(objects),
         roots_(roots),
+        managed_(managed),
         threads_(threads),
         diagnostics_(diagnostics),
         agreement_(dump, objects, state_, roots.variables) {
@@ -57,8 +58,9 @@ class TypeInference {
     judge_ = std::make_unique<PointerJudge>(dump_, objects_, state_);
   }
 
-  std::unique_ptr<const ObjectTypes> run() {
+  std::unique_ptr<const ObjectTypes> run(std::span<const RuntimeTypes> known) {
     assign_large(result_->kind_of_, objects_.size(), uint16_t{0});
+    for (const RuntimeTypes& types : known) adopt(types);
     claim_by_vtables();
     claim_by_roots(false);
     follow_claims();
@@ -81,6 +83,25 @@ class TypeInference {
     Address start;
   };
 
+  // What a run-time knows of its own objects.
+  void adopt(const RuntimeTypes& known) {
+    std::vector<uint16_t> kinds(known.kinds.size());
+    for (size_t i = 1; i < kinds.size(); ++i) {
+      const RuntimeTypes::Kind& kind = known.kinds[i];
+      const ObjectShape shape{.element = kind.element,
+                              .layout = nullptr,
+                              .header_bytes = kind.header_bytes,
+                              .is_array = kind.is_array,
+                              .has_tail = kind.has_tail};
+      kinds[i] = kind_of(shape, kind.evidence, Strength::runtime);
+    }
+    for (size_t i = 0; i < std::min(known.kind_of.size(), result_->kind_of_.size()); ++i) {
+      if (known.kind_of[i] == 0 || known.kind_of[i] >= kinds.size()) continue;
+      result_->kind_of_[i] = kinds[known.kind_of[i]];
+      if (result_->kind_of_[i] != 0) ++known_;
+    }
+  }
+
   // Every object whose first word is a vtable.
   void claim_by_vtables() {
     const Vtables vtables(dump_);
@@ -96,7 +117,7 @@ class TypeInference {
       const Region* region = nullptr;
       objects_.for_each(first, std::min(objects_.size() - first, kObjects) + first,
                         [&](ObjectId id, Address address, uint64_t size, AllocationState state) {
-                          if (state != AllocationState::used || size < 8) return;
+                          if (state != AllocationState::used || size < 8 || managed_.contains(address)) return;
                           const std::byte* data = bytes_at(region, address, 8);
                           if (data == nullptr) return;
                           auto type = vtables.class_at(Address{load<uint64_t>(data)});
@@ -228,6 +249,7 @@ class TypeInference {
 
   void apply(const std::vector<Claim>& claims) {
     for (const Claim& claim : claims) {
+      if (managed_.contains(claim.start)) continue;
       const Strength known = state_.known_strength(claim.object);
       if (claim.strength >= known) {
         const ObjectShape shape = result_->shape_of(ObjectId{claim.object});
@@ -434,6 +456,7 @@ class TypeInference {
   const CoreDump& dump_;
   const ObjectIndex& objects_;
   const RootSet& roots_;
+  const ManagedHeap& managed_;
   size_t threads_;
   Diagnostics& diagnostics_;
   std::unique_ptr<ObjectTypes> result_;
@@ -458,8 +481,9 @@ class TypeInference {
 };
 
 std::unique_ptr<const ObjectTypes> infer_types(const CoreDump& dump, const ObjectIndex& objects, const RootSet& roots,
-                                               TypeTable types, size_t threads, Diagnostics& diagnostics) {
-  return TypeInference(dump, objects, roots, std::move(types), threads, diagnostics).run();
+                                               TypeTable types, std::span<const RuntimeTypes> known,
+                                               const ManagedHeap& managed, size_t threads, Diagnostics& diagnostics) {
+  return TypeInference(dump, objects, roots, std::move(types), managed, threads, diagnostics).run(known);
 }
 
 }  // namespace heapwalk

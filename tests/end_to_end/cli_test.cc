@@ -121,7 +121,7 @@ TEST_F(CommandLine, WrongUsageIsStatusTwoAndOneLine) {
 
 TEST_F(CommandLine, WhatIsNotBuiltYetSaysSo) {
   const std::vector<std::vector<std::string>> unbuilt = {
-      {"diff", core_, core_}, {"profile", core_}, {"export", core_}, {core_, "--html", directory_.file("r.html")}};
+      {"diff", core_, core_}, {"export", core_}, {core_, "--html", directory_.file("r.html")}};
   for (const auto& arguments : unbuilt) {
     CommandOutput result = run(arguments);
     EXPECT_EQ(result.status, 2) << ::testing::PrintToString(arguments);
@@ -131,8 +131,35 @@ TEST_F(CommandLine, WhatIsNotBuiltYetSaysSo) {
   EXPECT_FALSE(fs::exists(directory_.file("r.html")));
 }
 
+TEST_F(CommandLine, ProfilesNeedARuntimeThatKeepsThem) {
+  for (const char* kind : {"heap", "allocs", "goroutine", "threadcreate", "block", "mutex", "memstats"}) {
+    CommandOutput result = run({"profile", "--kind", kind, core_, "-o", directory_.file("profile")});
+    EXPECT_EQ(result.status, 1) << kind;
+    expect_one_line(result.err);
+    EXPECT_NE(result.err.find("no run-time that keeps"), std::string::npos) << result.err;
+  }
+  EXPECT_FALSE(fs::exists(directory_.file("profile")));
+  const std::vector<std::vector<std::string>> wrong = {{"profile", core_},
+                                                       {"profile", "--kind", "cpu", core_},
+                                                       {"profile", "--kind", "heap", "--format", "json", core_},
+                                                       {"profile", "--kind", "memstats", "--format", "tsv", core_}};
+  for (const auto& arguments : wrong) {
+    CommandOutput result = run(arguments);
+    EXPECT_EQ(result.status, 2) << ::testing::PrintToString(arguments);
+    expect_one_line(result.err);
+  }
+}
+
+// `script` gives the command a terminal.
+TEST_F(CommandLine, ATerminalGetsNoBinaryFile) {
+  if (run_captured({"script", "--version"}).status != 0) GTEST_SKIP() << "script(1) is not installed";
+  CommandOutput result = shell("script -qec \"'" HEAPWALK_BINARY "' profile --kind heap '" + core_ + "'\" /dev/null </dev/null");
+  EXPECT_EQ(result.status, 2) << result.out << result.err;
+  EXPECT_NE(result.out.find("wanted -o FILE"), std::string::npos) << result.out;
+}
+
 TEST_F(CommandLine, HelpAndVersionGoToStandardOutput) {
-  for (const char* command : {"report", "objects", "types", "roots", "leaks", "why", "show", "info"}) {
+  for (const char* command : {"report", "objects", "types", "roots", "leaks", "why", "show", "info", "profile"}) {
     CommandOutput help = run({command, "--help"});
     EXPECT_EQ(help.status, 0);
     EXPECT_EQ(help.err, "");

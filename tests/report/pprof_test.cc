@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "heapwalk/analysis.h"
+#include "report/pprof_encoder.h"
 #include "tests/support/analysis_builder.h"
 #include "tests/support/go_pprof.h"
 #include "tests/support/heapwalk_command.h"

@@ -65,8 +65,8 @@ std::unique_ptr<const TypedProcess> TypedMemory::infer() {
   process->objects = ObjectIndex::build(std::move(sinks), process->diagnostics);
   if (process->objects.size() != blocks_.size()) std::abort();
   process->roots = roots_;
-  process->types =
-      infer_types(process->dump, process->objects, process->roots, std::move(types).finish(), 1, process->diagnostics);
+  process->types = infer_types(process->dump, process->objects, process->roots, std::move(types).finish(), {}, {}, 1,
+                               process->diagnostics);
   return process;
 }
 

@@ -7,6 +7,7 @@
 #include "heapwalk/runtimes/go/goroutine_roots.h"
 #include "heapwalk/runtimes/go/heap_decoder.h"
 #include "heapwalk/runtimes/go/heap_pointers.h"
+#include "heapwalk/runtimes/go/object_typing.h"
 #include "heapwalk/runtimes/go/specials.h"
 
 namespace heapwalk::go {
@@ -60,12 +61,39 @@ class GoRuntime final : public Runtime {
     return managed;
   }
 
-  void add_roots(const RootInputs& inputs, RootSet& set) const override {
+  std::vector<Address> frame_pcs() const override { return goroutines_->frame_pcs(); }
+
+  void add_roots(const RootInputs& inputs, FramePlaces& places, RootSet& set) const override {
     for (const Span& span : heap_->spans())
       if (span.state == SpanState::manual) set.stack_ranges.push_back(span.range());
     set.stack_ranges = merged(std::move(set.stack_ranges));
-    goroutines_->add_roots(inputs, set);
+    goroutines_->add_roots(inputs, places, set);
     add_handles(set);
+  }
+
+  RuntimeTypes type_objects(const ObjectIndex& objects, const RootSet& roots, const ManagedHeap& managed,
+                            TypeTableBuilder& builder, size_t threads, Diagnostics& diagnostics) const override {
+    GoTypes types(dump_.memory, process_, builder);
+    types.add_listed(diagnostics);
+    ObjectTyping typing = go::type_objects({.dump = dump_,
+                                            .heap = *heap_,
+                                            .objects = objects,
+                                            .roots = roots,
+                                            .functions = goroutines_->functions(),
+                                            .specials = specials_,
+                                            .pointer_words = managed.exact_words,
+                                            .closure_type = {},
+                                            .threads = threads},
+                                           types, diagnostics);
+    types.report(diagnostics);
+    RuntimeTypes result;
+    for (size_t i = 1; i < typing.kinds.size(); ++i) {
+      const ObjectKind& kind = typing.kinds[i];
+      result.kinds.push_back(
+          {kind.element, kind.is_array, kind.has_tail, kind.header_bytes, evidence_of(kind.strength)});
+    }
+    result.kind_of = std::move(typing.kind_of);
+    return result;
   }
 
  private:

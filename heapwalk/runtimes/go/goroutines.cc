@@ -107,7 +107,8 @@ class GoroutineReader {
                          {}};
     goroutine.defers = g.pointer_or_null(Field::g_defer);
     goroutine.panics = g.pointer_or_null(Field::g_panic);
-    goroutine.is_system = is_system(goroutine);
+    goroutine.is_system = is_system(goroutine, g);
+    goroutine.locked_to_thread = static_cast<bool>(g.pointer_or_null(Field::g_lockedm));
     find_thread(goroutine, g);
     read_blockers(goroutine, g.pointer_or_null(Field::g_waiting));
     result_.all.push_back(std::move(goroutine));
@@ -126,7 +127,7 @@ class GoroutineReader {
   }
 
   // What the run-time started for itself. Finalizers and cleanups are the program's while they run.
-  bool is_system(const Goroutine& goroutine) const {
+  bool is_system(const Goroutine& goroutine, const Record& g) const {
     const auto function = functions_.find(goroutine.start);
     if (!function) return false;
     switch (function->kind) {
@@ -137,7 +138,7 @@ class GoroutineReader {
       case FunctionKind::run_finalizers:
         return !is_running_finalizer();
       case FunctionKind::run_cleanups:
-        return true;
+        return g.read<uint8_t>(Field::g_runningCleanups).value_or(0) == 0;
       default:
         return function->name.starts_with("runtime.");
     }

@@ -277,13 +277,18 @@ uint64_t Heap::arena_bit_pairs(Address at, bool& is_last) const {
 }
 
 std::optional<Address> search_heap(const AddressSpace& memory, const Layout& layout, const ModuleData& module) {
+  constexpr uint64_t kImagePage = 4096;
   constexpr uint64_t kTriedSpans = 256;  // a free span's pages are known to the arena at its ends only, if at all
   for (AddressRange range : {module.noptrbss, module.bss.range}) {
     const uint32_t spans_at = layout.offset(Field::mheap_allspans);
     if (range.size_bytes() < spans_at + 24) continue;
-    for (Address base = range.begin; range.end - base >= spans_at + 24; base += 8) {
+    for (Address base = range.begin; base + spans_at + 24 <= range.end; base += 8) {
       const auto spans = read_slice(memory, base + spans_at);
-      if (!spans || spans->length == 0 || spans->length > spans->capacity || spans->length > kMaxSpans) continue;
+      if (!spans) {  // not there: on to the next page
+        base = (base + spans_at).align_down(kImagePage) + kImagePage - spans_at - 8;
+        continue;
+      }
+      if (spans->length == 0 || spans->length > spans->capacity || spans->length > kMaxSpans) continue;
       const auto table = memory.read_pointer(base + layout.offset(Field::mheap_arenas));
       if (!table || !*table) continue;
       for (uint64_t i = 0; i < std::min(spans->length, kTriedSpans); ++i) {
