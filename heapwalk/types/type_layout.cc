@@ -318,8 +318,18 @@ class Flattener {
       found.element = containers_.node(rule, place.type);
       found.linked = bucket;
     }
+    if (found.linked == kNoType && found.buckets != ElementRange::kNone) link_to_buckets(found, first_slot);
     found.inside_elements = find_inside(types_, rule, place.type, found.element).elements;
     if (found.says_size()) layout_.containers.push_back(found);
+  }
+
+  // No word leads to a node, but one to buckets that have a type of their own.
+  void link_to_buckets(ContainerPlace& found, size_t first_slot) const {
+    for (size_t i = first_slot; i < layout_.slots.size(); ++i) {
+      const PointerSlot& slot = layout_.slots[i];
+      if (slot.offset_bytes == found.buckets && slot.target != kNoType)
+        found.node = found.buckets, found.linked = slot.target;
+    }
   }
 
   // `void* or whatever is small enough`: no reading of the word is better than another.
