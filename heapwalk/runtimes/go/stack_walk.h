@@ -61,12 +61,21 @@ enum class StackStart : uint8_t {
   registers,  // between any two instructions
 };
 
+// Where a frame begins, by what is known of its callee.
+struct StackPosition {
+  Address pc, sp;
+  Address link;  // the return address where it is in a register; null: on the stack
+  FunctionKind callee = FunctionKind::normal;
+  bool interrupted = false;
+};
+
 struct GoroutineStack {
   StackStart start = StackStart::none;
-  std::vector<Frame> frames;        // innermost first
-  std::vector<uint64_t> registers;  // of a start at registers: all that may hold pointers
-  bool complete = false;            // up to the top frame
-  AddressRange rest;                // used stack beyond the last frame, where the walk broke off; else empty
+  std::vector<Frame> frames;          // innermost first, at most StackWalker::kMaxFrames
+  std::vector<uint64_t> registers;    // of a start at registers: all that may hold pointers
+  bool complete = false;              // up to the top frame
+  AddressRange rest;                  // used stack beyond the last frame, where the walk broke off; else empty
+  std::optional<StackPosition> more;  // the walk paused here, because there are many frames
 };
 
 class StackWalker {
@@ -74,19 +83,21 @@ class StackWalker {
   // All are borrowed.
   StackWalker(const CoreDump& dump, const Process& process, const Functions& functions);
 
-  // Replaces `stack`. Frames borrow from the walker. Deeper than kMaxFrames, the outer frames are in `rest`.
+  // Replaces `stack`. Frames borrow from the walker.
   void walk(const Goroutine& goroutine, GoroutineStack& stack);
+  // From stack.more on: the next frames replace those there.
+  void walk_on(const Goroutine& goroutine, GoroutineStack& stack);
 
-  static constexpr size_t kMaxFrames = size_t{1} << 20;
+  static constexpr size_t kMaxFrames = size_t{1} << 18;  // at a time: an overflowing stack has millions
 
  private:
   struct Registers;
-  struct Position;
   std::optional<Registers> thread_registers(const Goroutine& goroutine) const;
   std::optional<Registers> interrupted_registers(AddressRange signal_stack, Address sp) const;
   std::optional<Registers> context_at(Address ucontext) const;
-  std::optional<Position> begin(const Goroutine& goroutine, GoroutineStack& stack) const;
-  bool resolve(Frame& frame, Position& position, const Goroutine& goroutine, bool innermost) const;
+  std::optional<StackPosition> begin(const Goroutine& goroutine, GoroutineStack& stack) const;
+  void walk_from(StackPosition position, const Goroutine& goroutine, GoroutineStack& stack, bool is_first);
+  bool resolve(Frame& frame, StackPosition& position, const Goroutine& goroutine, bool innermost) const;
   const CodePoint* code_at(Address pc);
 
   const CoreDump& dump_;
