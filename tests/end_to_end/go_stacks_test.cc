@@ -335,6 +335,28 @@ TEST_P(GoStacks, PointersAreLiveWhereTheCollectorSaysSo) {
   EXPECT_GE(dead, 2U);
 }
 
+TEST_P(GoStacks, StacksInPiecesHoldTheSamePointers) {
+  go::StackWalker whole(*core_->dump, *core_->process, *core_->functions);
+  go::StackScanner scanner(*core_->dump, *core_->process);
+  go::GoroutineStack stack;
+  std::vector<go::StackPointer> wanted, found;
+  auto key = [](const go::StackPointer& pointer) {
+    return std::tuple(pointer.at.value, pointer.value, pointer.exact, pointer.kind);
+  };
+  for (const size_t size : {1, 2, 7}) {
+    go::StackWalker pieces(*core_->dump, *core_->process, *core_->functions, size);
+    for (const go::Goroutine& goroutine : core_->goroutines.all) {
+      whole.walk(goroutine, stack);
+      const size_t frames = stack.frames.size();
+      scanner.scan(goroutine, stack, whole, wanted);
+      pieces.walk(goroutine, stack);
+      EXPECT_EQ(stack.more.has_value(), frames > size);
+      scanner.scan(goroutine, stack, pieces, found);
+      EXPECT_TRUE(std::ranges::equal(found, wanted, {}, key, key)) << goroutine.id;
+    }
+  }
+}
+
 // Words of the run-time's own data replaced by others, at random: whatever is then found, the reading ends, and stays within
 // the stacks.
 TEST_P(GoStacks, DamagedRunTimeDataIsSurvived) {

@@ -34,12 +34,13 @@ struct StackWalker::Registers {
   std::vector<uint64_t> values;
 };
 
-StackWalker::StackWalker(const CoreDump& dump, const Process& process, const Functions& functions)
+StackWalker::StackWalker(const CoreDump& dump, const Process& process, const Functions& functions, size_t max_frames)
     : dump_(dump),
       memory_(dump.memory),
       process_(process),
       functions_(functions),
-      has_link_register_(dump.process.architecture == Architecture::aarch64) {}
+      has_link_register_(dump.process.architecture == Architecture::aarch64),
+      max_frames_(std::max<size_t>(1, max_frames)) {}
 
 const CodePoint* StackWalker::code_at(Address pc) {
   const auto known = code_.find(pc.value);
@@ -184,7 +185,7 @@ void StackWalker::walk_on(const Goroutine& goroutine, GoroutineStack& stack) {
 void StackWalker::walk_from(StackPosition position, const Goroutine& goroutine, GoroutineStack& stack, bool is_first) {
   bool moved = true;
   while (position.pc) {
-    if (stack.frames.size() == kMaxFrames) {
+    if (stack.frames.size() == max_frames_) {
       stack.more = position;
       return;
     }

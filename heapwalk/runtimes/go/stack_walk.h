@@ -71,7 +71,7 @@ struct StackPosition {
 
 struct GoroutineStack {
   StackStart start = StackStart::none;
-  std::vector<Frame> frames;          // innermost first, at most StackWalker::kMaxFrames
+  std::vector<Frame> frames;          // innermost first, as many as the walker takes at a time
   std::vector<uint64_t> registers;    // of a start at registers: all that may hold pointers
   bool complete = false;              // up to the top frame
   AddressRange rest;                  // used stack beyond the last frame, where the walk broke off; else empty
@@ -80,15 +80,15 @@ struct GoroutineStack {
 
 class StackWalker {
  public:
-  // All are borrowed.
-  StackWalker(const CoreDump& dump, const Process& process, const Functions& functions);
+  static constexpr size_t kMaxFrames = size_t{1} << 18;  // an overflowing stack has millions
+
+  // All are borrowed. At most `max_frames` at a time, at least 1.
+  StackWalker(const CoreDump& dump, const Process& process, const Functions& functions, size_t max_frames = kMaxFrames);
 
   // Replaces `stack`. Frames borrow from the walker.
   void walk(const Goroutine& goroutine, GoroutineStack& stack);
   // From stack.more on: the next frames replace those there.
   void walk_on(const Goroutine& goroutine, GoroutineStack& stack);
-
-  static constexpr size_t kMaxFrames = size_t{1} << 18;  // at a time: an overflowing stack has millions
 
  private:
   struct Registers;
@@ -105,6 +105,7 @@ class StackWalker {
   const Process& process_;
   const Functions& functions_;
   const bool has_link_register_;
+  const size_t max_frames_;
   std::unordered_map<uint64_t, CodePoint> code_;
 };
 
