@@ -5,7 +5,7 @@
 // __memory/shared_ptr.h; Rust 1.95 library/alloc (vec, raw_vec, rc, sync, boxed, collections/btree/node.rs) and
 // hashbrown's raw/mod.rs; abseil 20220623, 20230125, 20230802, 20240116, 20240722, 20250127, 20250814, 20260526, 20260817
 // container/internal/raw_hash_set.h, inlined_vector.h, btree.h, container/fixed_array.h; boost 1.74
-// unordered/detail/implementation.hpp, container/vector.hpp, small_vector.hpp, static_vector.hpp.
+// and 1.81 unordered/detail/implementation.hpp, 1.74 container/vector.hpp, small_vector.hpp, static_vector.hpp.
 #include <array>
 
 #include "heapwalk/types/container_rules.h"
@@ -234,6 +234,12 @@ constexpr auto kRules = std::to_array<ContainerRule>({
      .count = "m_size",
      .capacity = "m_capacity"},
     {.record = "boost::container::vector", .element_argument = "0", .count = "m_size", .inside = "storage"},
+    {.record = "boost::unordered::detail::table",
+     .having = "buckets_.buckets",  // since 1.80: their types say what they are
+     .size = "size_",
+     .buckets = "buckets_.buckets",
+     .bucket_count = "buckets_.size_"},
+    {.record = "boost::unordered::detail::node", .storage = "buf", .storage_argument = "0"},
     {.record = "boost::unordered::detail::table",
      .base = "boost::unordered::detail::ptr_bucket",
      .node = "boost::unordered::detail::ptr_node",

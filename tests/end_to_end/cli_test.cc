@@ -153,7 +153,8 @@ TEST_F(CommandLine, ProfilesNeedARuntimeThatKeepsThem) {
 // `script` gives the command a terminal.
 TEST_F(CommandLine, ATerminalGetsNoBinaryFile) {
   if (run_captured({"script", "--version"}).status != 0) GTEST_SKIP() << "script(1) is not installed";
-  CommandOutput result = shell("script -qec \"'" HEAPWALK_BINARY "' profile --kind heap '" + core_ + "'\" /dev/null </dev/null");
+  CommandOutput result =
+      shell("script -qec \"'" HEAPWALK_BINARY "' profile --kind heap '" + core_ + "'\" /dev/null </dev/null");
   EXPECT_EQ(result.status, 2) << result.out << result.err;
   EXPECT_NE(result.out.find("wanted -o FILE"), std::string::npos) << result.out;
 }

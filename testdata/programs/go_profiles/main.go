@@ -6,13 +6,15 @@
 //	collect=no   no collection ever happens: nothing was published, and the profile is of all that was counted
 //	clock=no     the rate of the CPU's time-stamp counter is never asked for, the block profile not written
 //	waits=no     the block and mutex profiles stay switched off
-//	end=crash    SIGABRT as the run-time handles it (for GOTRACEBACK=crash); default: the kernel alone dumps
+//	end=abort    the default: SIGABRT, of which the run-time knows nothing; the kernel dumps all threads
+//	end=crash    SIGABRT as the run-time handles it (for GOTRACEBACK=crash)
+//	end=fork     a copy of the process, of this thread alone, aborts right after the statistics were taken
+//	end=early    the same right before they are taken: what they gather is still in the caches of all processors
 //
 // It leaves heap.pb.gz, allocs.pb.gz, goroutine.pb.gz, threadcreate.pb.gz, block.pb.gz, mutex.pb.gz; stacks.txt
 // (runtime.Stack of all goroutines), smaps.txt (the kernel's view), memstats.json (runtime.MemStats), and a core.
 //
-// Nothing moves between what is written and the core: the collector is off, all goroutines but the main one are blocked,
-// and the statistics come last, into memory that is there already.
+// Nothing moves between what is written and the core: the collector is off, and all goroutines but the main one are blocked.
 package main
 
 import (
@@ -22,9 +24,7 @@ import (
 	"runtime/debug"
 	"runtime/pprof"
 	"strings"
-	"syscall"
 	"time"
-	"unsafe"
 )
 
 var options = map[string]string{}
@@ -96,6 +96,7 @@ func main() {
 		release()
 		runtime.GC()
 		runtime.GC()
+		time.Sleep(20 * time.Millisecond) // finalizers and cleanups begin
 		debug.FreeOSMemory()
 		allocateMore()
 	}
@@ -118,25 +119,4 @@ func mutexFraction() int {
 		return 1
 	}
 	return 0
-}
-
-// As the kernel has it on amd64 and arm64; zero: the default action.
-type signalAction struct {
-	handler, flags, restorer, mask uintptr
-}
-
-const sigAbort = 6
-
-// The raw calls are nothing to the run-time: its counters stay as they were when the statistics were taken.
-func end() {
-	var action signalAction
-	writeStatistics()
-	if options["end"] == "crash" {
-		_ = syscall.Kill(syscall.Getpid(), sigAbort)
-		select {}
-	}
-	_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, sigAbort, uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
-	self, _, _ := syscall.RawSyscall(syscall.SYS_GETPID, 0, 0, 0)
-	thread, _, _ := syscall.RawSyscall(syscall.SYS_GETTID, 0, 0, 0)
-	_, _, _ = syscall.RawSyscall(syscall.SYS_TGKILL, self, thread, sigAbort)
 }

@@ -175,6 +175,8 @@ func receive() { <-never }
 func inlinedReceive() { receive() }
 
 func startGoroutines() {
+	runtime.SetFinalizer(&session{}, func(*session) { receive() })
+	startCleanup()
 	waiting.Add(1)
 	locked.Lock()
 	for i := 0; i < 7; i++ {
