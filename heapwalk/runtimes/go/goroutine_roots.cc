@@ -32,7 +32,7 @@ GoroutineRoots::GoroutineRoots(const Heap& heap, Diagnostics& diagnostics)
   for (const Goroutine& goroutine : goroutines_.all) {
     walker.walk(goroutine, stack);
     if (stack.start != StackStart::none && !stack.complete) ++broken;
-    scanner.scan(goroutine, stack, pointers);
+    scanner.scan(goroutine, stack, walker, pointers);
     add_pointers(goroutine, stack, pointers);
   }
   if (broken > 0)
@@ -56,11 +56,15 @@ void GoroutineRoots::add_pointers(const Goroutine& goroutine, const GoroutineSta
       values_.push_back({pointer.value, named == nullptr ? kNoText : text_of(named->call_pc()), pointer.exact});
       continue;
     }
-    // What lies beyond where the walk broke off is a frame of no function.
-    const AddressRange range = frame != nullptr ? AddressRange{frame->sp, frame->fp} : AddressRange::of(pointer.at, 8);
-    if (frames_.size() == begin.first_frame || frames_.back().sp != range.begin) {
-      frames_.push_back({frame == nullptr ? Address{} : frame->pc, frame == nullptr ? Address{} : frame->call_pc(),
-                         range.begin, range.end, frame == nullptr ? kNoText : text_of(frame->call_pc()),
+    // What lies beyond where the walk broke off, or beyond very many frames, is one frame of no function.
+    const bool is_known = frame != nullptr;
+    const bool has_frame = frames_.size() > begin.first_frame;
+    if (!is_known && has_frame && frames_.back().text == kNoText) {
+      frames_.back().fp = pointer.at + 8;
+    } else if (!is_known || !has_frame || frames_.back().sp != frame->sp) {
+      const AddressRange range = is_known ? AddressRange{frame->sp, frame->fp} : AddressRange::of(pointer.at, 8);
+      frames_.push_back({is_known ? frame->pc : Address{}, is_known ? frame->call_pc() : Address{}, range.begin,
+                         range.end, is_known ? text_of(frame->call_pc()) : kNoText,
                          static_cast<uint32_t>(words_.size()), 0});
     }
     words_.push_back({pointer.at, pointer.exact});
