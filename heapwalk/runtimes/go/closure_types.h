@@ -6,9 +6,10 @@
 // its type in all releases (closure_structs.h). Of what neither knows, the name is all.
 #pragma once
 
-#include <functional>
 #include <unordered_map>
+#include <vector>
 
+#include "heapwalk/runtimes/go/captured_variables.h"
 #include "heapwalk/runtimes/go/go_types.h"
 #include "heapwalk/runtimes/go/pclntab.h"
 
@@ -16,10 +17,10 @@ namespace heapwalk::go {
 
 class ClosureTypes {
  public:
-  // All outlive this. `described`, what the debug info says, may be empty; `structs`: match_closure_structs().
-  ClosureTypes(GoTypes& types, const Functions& functions, const std::function<TypeId(Address)>& described,
+  // All outlive this. `described`, what the debug info says, may be null; `structs`: match_closure_structs().
+  ClosureTypes(GoTypes& types, const Functions& functions, const CapturedVariables* described,
                std::unordered_map<Address, Address> structs)
-      : types_(&types), functions_(&functions), described_(&described), structs_(std::move(structs)) {}
+      : types_(&types), functions_(&functions), described_(described), structs_(std::move(structs)) {}
 
   // The record of a closure of the function with that entry; kNoType if there is none. Where nothing is known of what is
   // captured, it is as large as the room.
@@ -28,10 +29,11 @@ class ClosureTypes {
 
  private:
   TypeId make(Address entry, uint64_t room_bytes);
+  void name_by_source(Address entry, std::vector<heapwalk::Field>& fields) const;
 
   GoTypes* types_;
   const Functions* functions_;
-  const std::function<TypeId(Address)>* described_;
+  const CapturedVariables* described_;
   std::unordered_map<Address, Address> structs_;
   std::unordered_map<Address, TypeId> known_;
 };

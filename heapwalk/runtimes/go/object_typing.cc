@@ -67,7 +67,7 @@ class Typing {
         masks_(memory_, layout_),
         plans_(types, masks_),
         dynamic_(memory_, layout_, types),
-        closures_(types, inputs.functions, inputs.closure_type,
+        closures_(types, inputs.functions, inputs.captured,
                   match_closure_structs(memory_, inputs.heap.process(), inputs.functions, types.closure_structs())),
         walk_(memory_, layout_, types, plans_, dynamic_),
         judge_(inputs, spans_, plans_, typing_) {}

@@ -21,13 +21,13 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "heapwalk/object_index.h"
 #include "heapwalk/root_set.h"
+#include "heapwalk/runtimes/go/captured_variables.h"
 #include "heapwalk/runtimes/go/go_types.h"
 #include "heapwalk/runtimes/go/heap.h"
 #include "heapwalk/runtimes/go/pclntab.h"
@@ -65,8 +65,7 @@ struct TypingInputs {
   std::span<const Special> specials = {};
   std::span<const Address> pointer_words =
       {};  // outside of the heap, that lead into it; sorted (ManagedHeap::exact_words)
-  // The record of a closure, { code, captured variables }, by its function's entry; kNoType where it is not known. May be empty.
-  std::function<TypeId(Address entry)> closure_type = {};
+  const CapturedVariables* captured = nullptr;  // what the debug info says of closures; null: nothing
   size_t threads = 1;
 };
 

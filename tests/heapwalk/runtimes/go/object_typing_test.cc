@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "dwarf/type_reader.h"
 #include "heapwalk/roots/find_roots.h"
 #include "heapwalk/runtimes/go/go_runtime.h"
 #include "heapwalk/runtimes/go/heap_decoder.h"
@@ -45,6 +46,7 @@ class Typed {
     types = std::make_unique<GoTypes>(dump.memory, *process_, builder_);
     types->add_listed(diagnostics);
     functions = std::make_unique<Functions>(dump.memory, process_->layout, process_->modules);
+    find_captured_variables();
     typing = type_objects({.dump = dump,
                            .heap = *heap_,
                            .objects = objects,
@@ -52,6 +54,7 @@ class Typed {
                            .functions = *functions,
                            .specials = read_specials(*heap_, diagnostics),
                            .pointer_words = managed.exact_words,
+                           .captured = &captured_,
                            .threads = threads},
                           *types, diagnostics);
   }
@@ -83,8 +86,22 @@ class Typed {
     objects = ObjectIndex::build(std::move(sinks), diagnostics);
   }
 
+  void find_captured_variables() {
+    const Module& module = *process_->module;
+    const std::vector<Address> entries = closure_entries(*functions);
+    std::vector<uint64_t> pcs;
+    for (Address entry : entries) pcs.push_back(module.to_link(entry));
+    FrameVariables frames(pcs);
+    read_frame_variables(module, 1, builder_, diagnostics, {}, frames);
+    for (size_t i = 0; i < entries.size(); ++i) {
+      const FrameFunction* function = frames.find(module.to_link(entries[i]));
+      if (function != nullptr && !function->captured.empty()) captured_.try_emplace(entries[i], function->captured);
+    }
+  }
+
   const CoreDump& dump_;
   std::vector<std::unique_ptr<Runtime>> runtimes_;
+  CapturedVariables captured_;
   std::optional<Process> process_;
   std::optional<Heap> heap_;
   std::vector<AddressRange> ranges_;
@@ -188,7 +205,13 @@ TEST(ObjectTyping, EvidenceIsTheBestThereIs) {
   // What closures hold, the code that makes them shows.
   const auto closure = typed.types->table().find("func main.fill.func1");
   ASSERT_TRUE(closure);
-  EXPECT_EQ(typed.types->table().fields(*closure).size(), 3u);
+  const auto fields = typed.types->table().fields(*closure);
+  ASSERT_EQ(fields.size(), 3u);
+  // …, and the debug info what it is called: the counter is shared with the function around, the other one is not changed.
+  EXPECT_EQ(fields[1].name, "&counter");
+  EXPECT_EQ(typed.types->table().spelled(fields[1].type), "int*");
+  EXPECT_EQ(fields[2].name, "captured");
+  EXPECT_EQ(typed.types->table().spelled(fields[2].type), "main.Node*");
 }
 
 TEST(ObjectTyping, DoesNotDependOnThreads) {
