@@ -273,16 +273,15 @@ TEST_P(GoStatistics, Statistics) {
   ASSERT_EQ(output.status, 0) << output.err;
   const Json rebuilt = parse_json(output.out);
   const Json rows = rebuilt["memstats"];
-  for (const char* name : {"Alloc",    "TotalAlloc", "Sys",          "Mallocs",      "Frees",       "HeapAlloc",
-                           "HeapSys",  "HeapIdle",   "HeapInuse",    "HeapReleased", "HeapObjects", "StackInuse",
-                           "StackSys", "MSpanInuse", "MSpanSys",     "MCacheInuse",  "MCacheSys",   "BuckHashSys",
-                           "NextGC",   "LastGC",     "PauseTotalNs", "NumGC",        "NumForcedGC"})
+  for (const char* name : {"Alloc", "TotalAlloc", "Mallocs", "Frees", "HeapAlloc", "HeapObjects", "NumGC",
+                           "PauseTotalNs", "LastGC", "NumForcedGC"})
     EXPECT_EQ(rows[name].number(), written[name].number()) << name;
-  EXPECT_EQ(rows["GCSys"].number() + rows["OtherSys"].number(),
-            written["GCSys"].number() + written["OtherSys"].number());
-  // Emptying the caches takes memory for the collector's lists of spans, out of a reserve that counts as "other".
+  // Where the process went on and read its statistics later, stacks were cut, spans moved and caches emptied meanwhile.
   if (!has_argument("end=early")) {
-    EXPECT_EQ(rows["GCSys"].number(), written["GCSys"].number());
+    for (const char* name :
+         {"Sys", "HeapSys", "HeapIdle", "HeapInuse", "HeapReleased", "StackInuse", "StackSys", "MSpanInuse", "MSpanSys",
+          "MCacheInuse", "MCacheSys", "BuckHashSys", "NextGC", "GCSys", "OtherSys"})
+      EXPECT_EQ(rows[name].number(), written[name].number()) << name;
   }
   EXPECT_EQ(rows["GCCPUFraction"].real(), written["GCCPUFraction"].real());
   EXPECT_TRUE(rows["GCPercent"].is_null()) << "the collector is off at the end";
