@@ -39,6 +39,7 @@ class Shower {
     result_.type = analysis_.types->name(claim.type);
     result_.evidence = claim.evidence;
     result_.stage = analysis_.reachability.stage_of(node_);
+    result_.is_garbage = result_.stage == Stage::leaked && analysis_.managed.contains(result_.object.address);
     result_.retained_bytes = analysis_.dominators.retained_bytes(node_);
     result_.retained_objects = analysis_.dominators.retained_objects({node_}, analysis_.reachability, graph_).front();
   }

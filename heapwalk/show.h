@@ -29,6 +29,7 @@ struct ShowAnswer {
   std::string type;  // empty unless used, as are all further ones
   TypeEvidence evidence = TypeEvidence::none;
   Stage stage = Stage::none;  // leaked, or how well it is reachable
+  bool is_garbage = false;    // leaked, but a collector would free it
   uint64_t retained_bytes = 0, retained_objects = 0;
   std::vector<FieldValue> fields;                // when the type is known
   std::vector<uint8_t> bytes;                    // otherwise its first bytes, as far as the core has them

@@ -59,6 +59,7 @@ Result<WhyAnswer> explain_object(const Analysis& analysis, Address address, cons
   answer.reachable = analysis.reachability.is_reachable(node);
   if (!answer.reachable) {
     answer.leak = describe_path(analysis, leak_path(analysis, node));
+    answer.is_garbage = analysis.managed.contains(answer.object.address);
     return answer;
   }
   Avoided avoided(analysis, options.avoid);

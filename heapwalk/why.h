@@ -24,6 +24,7 @@ struct WhyAnswer {
   uint64_t retained_bytes = 0, retained_objects = 0;  // with the object itself
   std::vector<RootPath> paths;                        // shortest first; empty when no root reaches the object
   std::optional<RootPath> leak;  // of a leaked object: the way from the top of the leak that it belongs to
+  bool is_garbage = false;       // leaked, but a collector would free it
 };
 
 // Error: no allocation contains the address.

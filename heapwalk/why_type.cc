@@ -62,6 +62,8 @@ class TypePaths {
       if (!is_inner) result.retained_bytes += analysis_.dominators.retained_bytes(node);
       if (analysis_.reachability.is_reachable(node)) continue;
       ++result.leaked_objects;
+      if (analysis_.managed.contains(analysis_.objects.address(analysis_.graph.object_of(node))))
+        ++result.garbage_objects;
       result.leaked_bytes += size_bytes(node);
     }
   }

@@ -11,7 +11,7 @@ namespace {
 
 constexpr size_t kBytesPerLine = 16;
 
-std::string_view stage_text(Stage stage) {
+std::string_view stage_text(Stage stage, bool is_garbage) {
   switch (stage) {
     case Stage::exact:
     case Stage::conservative:
@@ -19,7 +19,7 @@ std::string_view stage_text(Stage stage) {
     case Stage::tainted:
       return "possibly live: only stale words lead to it";
     case Stage::leaked:
-      return "leaked: no root reaches it";
+      return is_garbage ? "garbage not collected yet: no root reaches it" : "leaked: no root reaches it";
     case Stage::none:
       break;
   }
@@ -35,8 +35,8 @@ void print_object(const ShowAnswer& answer, Output& output, const TextStyle& sty
   }
   output.print("{}: {}, {}\n", style.heading(address), printable(readable_type_name(answer.type)),
                bytes_text(answer.object.size_bytes));
-  output.print("  {}; block of {}; evidence of its type: {}\n", stage_text(answer.stage), answer.allocator,
-               to_string(answer.evidence));
+  output.print("  {}; block of {}; evidence of its type: {}\n", stage_text(answer.stage, answer.is_garbage),
+               answer.allocator, to_string(answer.evidence));
   output.print("  with it would go {} in {} allocations\n", bytes_text(answer.retained_bytes),
                count_text(answer.retained_objects));
   if (answer.dominator) {

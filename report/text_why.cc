@@ -50,7 +50,9 @@ void write_text_why(const DocumentRequest& request, Output& output) {
   print_object(answer, output, style);
   if (answer.object.state != AllocationState::used) return;
   if (answer.leak) {
-    output.write("\nNo root reaches it: it is leaked. The way to it from the top of the leak:\n");
+    output.write(answer.is_garbage
+                     ? "\nNo root reaches it: it is garbage not collected yet. The way to it from its top:\n"
+                     : "\nNo root reaches it: it is leaked. The way to it from the top of the leak:\n");
     print_steps(answer.leak->steps, output);
     return;
   }
@@ -72,8 +74,9 @@ void write_text_why_type(const DocumentRequest& request, Output& output) {
   output.print("{}: {} objects, {}; with them would go {}.\n", style.heading(printable(answer.type)),
                count_text(answer.targets), bytes_text(answer.bytes), bytes_text(answer.retained_bytes));
   if (answer.leaked_objects != 0) {
-    output.print("No root reaches {} of them ({}): they are leaked.\n", count_text(answer.leaked_objects),
-                 bytes_text(answer.leaked_bytes));
+    output.print("No root reaches {} of them ({}): they are {}.\n", count_text(answer.leaked_objects),
+                 bytes_text(answer.leaked_bytes),
+                 answer.garbage_objects == answer.leaked_objects ? "garbage not collected yet" : "leaked");
   }
   if (answer.avoided_objects != 0) {
     output.print("{} of them ({}) are reached only through what --avoid names.\n", count_text(answer.avoided_objects),
