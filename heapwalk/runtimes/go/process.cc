@@ -150,10 +150,14 @@ std::optional<Process> read_process(const CoreDump& dump, const Module& module, 
 
 }  // namespace
 
+std::optional<Address> FoundVariables::find(std::string_view name) const {
+  const auto at = std::ranges::find(variables_, name, &std::pair<std::string, Address>::first);
+  return at == variables_.end() ? std::nullopt : std::optional(at->second);
+}
+
 std::optional<Address> Process::variable(std::string_view name) const {
   if (auto range = module->symbol_range(name)) return range->begin;
-  const auto at = std::ranges::find(found, name, &std::pair<std::string, Address>::first);
-  return at == found.end() ? std::nullopt : std::optional(at->second);
+  return found.find(name);
 }
 
 const ModuleData* Process::module_of_text(Address pc) const {

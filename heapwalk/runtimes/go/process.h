@@ -5,11 +5,12 @@
 //     symbols, or a search for structures that hold together ─► mheap_, allgs, allm …
 //
 // Symbols are asked first. A stripped program (`-s -w`) has none: the line table still names functions, and the run-time's
-// variables are found by what they must look like.
+// variables are found by what they must look like, and by the code that refers to them.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,17 @@
 
 namespace heapwalk::go {
 
+// Variables of the run-time by their Go names ("runtime.allgs").
+class FoundVariables {
+ public:
+  void add(std::string_view name, Address at) { variables_.emplace_back(name, at); }
+  std::optional<Address> find(std::string_view name) const;
+  std::span<const std::pair<std::string, Address>> all() const { return variables_; }
+
+ private:
+  std::vector<std::pair<std::string, Address>> variables_;
+};
+
 struct Process {
   const Module* module = nullptr;  // the ELF image that holds the run-time
   std::string version;             // "go1.26.8"
@@ -29,13 +41,13 @@ struct Process {
   Address mheap;                    // runtime.mheap_
   bool has_symbols = false;
 
-  // A run-time variable by its Go name ("runtime.allgs"); null when neither symbols nor the search found it.
+  // A run-time variable by its Go name; null when neither symbols nor the search found it.
   std::optional<Address> variable(std::string_view name) const;
 
   const ModuleData* module_of_text(Address pc) const;
   const ModuleData* module_of_type(Address type) const;
 
-  std::vector<std::pair<std::string, Address>> found;  // by search, in programs without symbols
+  FoundVariables found;  // by search, in programs without symbols (variable_search.h)
 };
 
 // Null when there is no Go run-time in the process. What was recognised but could not be read is a diagnostic.

@@ -15,7 +15,8 @@ constexpr uint64_t kPageBytes = 8192;
 constexpr uint64_t kMaxStack = 1024 + 16;  // the largest GODEBUG=profstackdepth, and what is skipped later
 constexpr uint64_t kMaxBytes = uint64_t{1} << 48;
 constexpr uint64_t kSemaphoreRoots = 251;
-constexpr Address kLogicalStack{UINT64_MAX};  // in front of a stack whose inlined calls are unfolded already (Go 1.23 …)
+constexpr Address kLogicalStack{
+    UINT64_MAX};  // in front of a stack whose inlined calls are unfolded already (Go 1.23 …)
 
 Record record_at(const Evidence& evidence, Address at) {
   return {evidence.memory, evidence.process.layout, at};
@@ -57,7 +58,7 @@ bool is_span_bytes(const Evidence& evidence, uint64_t bytes) {
 
 // Collections that ended.
 std::optional<uint64_t> collections(const Evidence& evidence) {
-  const auto statistics = evidence.known("runtime.memstats");
+  const auto statistics = evidence.found.find("runtime.memstats");
   if (!statistics) return std::nullopt;
   const auto count = record_at(evidence, *statistics).read<uint32_t>(Field::mstats_numgc);
   return count ? std::optional<uint64_t>(*count) : std::nullopt;
@@ -81,11 +82,6 @@ Verdict proves_at_most(const Evidence& evidence, Address at, T most) {
 }
 
 }  // namespace
-
-std::optional<Address> Evidence::known(std::string_view variable) const {
-  const auto at = std::ranges::find(found, variable, &std::pair<std::string, Address>::first);
-  return at == found.end() ? std::nullopt : std::optional(at->second);
-}
 
 Verdict proves_finalizer_queue(const Evidence& evidence, Address at) {
   const Layout& layout = evidence.process.layout;
@@ -146,7 +142,7 @@ Verdict proves_processors(const Evidence& evidence, Address at) {
 // No goroutine has a number that was not given out yet.
 Verdict proves_scheduler(const Evidence& evidence, Address at) {
   const auto given = record_at(evidence, at).word(Field::schedt_goidgen);
-  const auto slice = read_slice(evidence.memory, evidence.known("runtime.allgs").value_or(Address{}));
+  const auto slice = read_slice(evidence.memory, evidence.found.find("runtime.allgs").value_or(Address{}));
   if (!given || *given == 0 || !slice) return Verdict::no;
   for (uint64_t i = 0; i < std::min(slice->length, kChecked); ++i) {
     const auto g = evidence.memory.read_pointer(slice->data + 8 * i);
@@ -269,7 +265,7 @@ Verdict proves_profile_cycle(const Evidence& evidence, Address at) {
 
 // What it switches off must be off.
 Verdict proves_profile_switch(const Evidence& evidence, Address at) {
-  const auto rate = evidence.known("runtime.MemProfileRate");
+  const auto rate = evidence.found.find("runtime.MemProfileRate");
   if (!rate) return Verdict::no;
   const Verdict verdict = proves_flag(evidence, at);
   return verdict == Verdict::possible && evidence.memory.read_word(*rate) != 0 ? Verdict::no : verdict;

@@ -26,9 +26,7 @@ enum class Verdict : uint8_t {
 struct Evidence {
   const AddressSpace& memory;
   const Process& process;
-  std::vector<std::pair<std::string, Address>> found = {};  // so far
-
-  std::optional<Address> known(std::string_view variable) const;
+  const FoundVariables& found;  // so far
 };
 
 using Proof = Verdict (*)(const Evidence&, Address);

@@ -26,8 +26,7 @@ constexpr Clue kScheduler[] = {{"runtime.findRunnable", Field::schedt_lastpoll},
                                {"runtime.stopTheWorldWithSema", Field::schedt_gcwaiting},
                                {"runtime.newproc1", Field::schedt_goidgen}};
 constexpr Clue kSemaphores[] = {{"runtime.semacquire1"}, {"runtime.semrelease1"}};
-constexpr Clue kWaitReasons[] = {
-    {"runtime.waitReason.String"}, {"runtime.(*waitReason).String"}, {"runtime.goroutineheader"}};
+constexpr Clue kWaitReasons[] = {{"runtime.waitReason.String"}};
 constexpr Clue kItabTable[] = {{"runtime.getitab"}, {"runtime.itabAdd"}};
 
 constexpr Clue kController[] = {{"runtime.readmemstats_m", Field::gcControllerState_heapInUse},
@@ -52,18 +51,16 @@ constexpr Clue kMutexBuckets119[] = {{"runtime.stkbucket"}, {"runtime.MutexProfi
 constexpr Clue kMutexBuckets123[] = {{"runtime.stkbucket"}, {"runtime.mutexProfileInternal"}};
 constexpr Clue kBlockBuckets119[] = {{"runtime.stkbucket"}, {"runtime.BlockProfile"}};
 constexpr Clue kBlockBuckets123[] = {{"runtime.stkbucket"}, {"runtime.blockProfileInternal"}};
-constexpr Clue kProfileCycle[] = {{"runtime.mProf_Malloc"},
-                                  {"runtime.mProf_Free"},
-                                  {"runtime.mProf_Flush"},
-                                  {"runtime.mProf_PostSweep"},
-                                  {"runtime.gcMarkTermination"}};
+constexpr Clue kProfileCycle[] = {
+    {"runtime.mProf_Malloc"}, {"runtime.mProf_Free"}, {"runtime.mProf_Flush"}, {"runtime.mProf_PostSweep"}};
 constexpr Clue kProfileRate119[] = {{"runtime.profilealloc"}, {"runtime.allocmcache"}, {"runtime.init"}};
 constexpr Clue kProfileRate120[] = {{"runtime.profilealloc"}, {"runtime.allocmcache"}, {"runtime.schedinit"}};
+constexpr Clue kProfileRate119b[] = {{"runtime.nextSample"}, {"runtime.init"}};  // where nothing is inlined
+constexpr Clue kProfileRate120b[] = {{"runtime.nextSample"}, {"runtime.schedinit"}};
 constexpr Clue kProfileSwitch119[] = {{"runtime.init", {}, 0, "runtime.MemProfileRate"}};
 constexpr Clue kProfileSwitch120[] = {{"runtime.schedinit", {}, 0, "runtime.MemProfileRate"}};
-constexpr Clue kMutexRate[] = {
-    {"runtime.semacquire1"}, {"sync.event"}, {"runtime.mutexevent"}, {"runtime.(*lockTimer).begin"}};
-constexpr Clue kMutexRate125[] = {{"runtime.semacquire1"}, {"sync.event"}, {"runtime.mutexevent"}, {"runtime.unlock2"}};
+constexpr Clue kMutexRate119[] = {{"runtime.semacquire1"}, {"sync.event"}, {"runtime.(*lockTimer).begin"}};
+constexpr Clue kMutexRate125[] = {{"runtime.semacquire1"}, {"runtime.(*mLockProfile).storeSlow"}};
 constexpr Clue kBlockRate[] = {
     {"runtime.chansend"}, {"runtime.chanrecv"}, {"runtime.blockevent"}, {"runtime.semacquire1"}};
 constexpr Clue kClock119[] = {{"runtime.tickspersecond"}, {"runtime.tickspersecond", Field::ticksType_val}};
@@ -105,9 +102,11 @@ constexpr VariableRule kRules[] = {
     {"runtime.mProfCycle", 19, kNewest, Place::plain, 4, kProfileCycle, proves_profile_cycle},
     {"runtime.MemProfileRate", 19, 19, Place::plain, 8, kProfileRate119, proves_count},
     {"runtime.MemProfileRate", 20, kNewest, Place::plain, 8, kProfileRate120, proves_count},
+    {"runtime.MemProfileRate", 19, 19, Place::plain, 8, kProfileRate119b, proves_count},
+    {"runtime.MemProfileRate", 20, kNewest, Place::plain, 8, kProfileRate120b, proves_count},
     {"runtime.disableMemoryProfiling", 19, 19, Place::anywhere, 1, kProfileSwitch119, proves_profile_switch},
     {"runtime.disableMemoryProfiling", 20, kNewest, Place::anywhere, 1, kProfileSwitch120, proves_profile_switch},
-    {"runtime.mutexprofilerate", 19, 24, Place::plain, 8, kMutexRate, proves_count},
+    {"runtime.mutexprofilerate", 19, 24, Place::plain, 8, kMutexRate119, proves_count},
     {"runtime.mutexprofilerate", 25, kNewest, Place::plain, 8, kMutexRate125, proves_count},
     {"runtime.blockprofilerate", 19, kNewest, Place::plain, 8, kBlockRate, proves_count},
     {"runtime.ticks", 19, 21, Place::plain, 8, kClock119, proves_count},

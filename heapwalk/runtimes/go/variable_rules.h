@@ -24,7 +24,7 @@ enum class Place : uint8_t {
   plain,     // none
   mixed,     // some
   pointer,   // it begins with one
-  anywhere,  // the linker may have set it, which moves it
+  anywhere,  // but not in a pointer: the linker may have set it, which moves it
 };
 
 struct VariableRule {
@@ -35,9 +35,12 @@ struct VariableRule {
   std::span<const Clue> clues;
   Proof proof;
   std::optional<Address> (*leads_to)(const Evidence&, Address) = nullptr;  // the variable, from what the clues find
+
+  bool is_of(int minor) const { return minor >= first_minor && (minor <= last_minor || last_minor == kLastMinor); }
 };
 
-// In the order in which they are looked for: proofs ask for what was found before.
+// In the order in which they are looked for: proofs ask for what was found before. Of several rows for a variable the first
+// one that finds it counts.
 std::span<const VariableRule> variable_rules();
 
 }  // namespace heapwalk::go

@@ -26,7 +26,7 @@
 namespace heapwalk::go {
 
 struct VariableSearch {
-  std::vector<std::pair<std::string, Address>> found;
+  FoundVariables found;
   // The program's code uses them, and they could not be told. What no code uses the linker left out.
   std::vector<std::string_view> unknown;
   bool has_code = false;  // any of the functions' machine code was there to read
