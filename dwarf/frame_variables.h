@@ -28,9 +28,17 @@ struct FrameVariable {
   LocationExpression location;
 };
 
+// A variable of the function around a closure, in the closure itself (Go 1.23 …, DW_AT_go_closure_offset).
+struct CapturedVariable {
+  std::string name;  // "counter", or "&counter" where the closure has its address
+  TypeId type = kNoType;
+  uint64_t offset_bytes = 0;
+};
+
 struct FrameFunction {
   LocationExpression frame_base;
-  std::vector<FrameVariable> variables;  // in the order of the debug info: outer scopes first
+  std::vector<CapturedVariable> captured;  // at whatever pc
+  std::vector<FrameVariable> variables;    // in the order of the debug info: outer scopes first
 };
 
 class FrameVariables {

@@ -151,6 +151,8 @@ void DebugInfoReader::join_functions(std::vector<FoundFunction>& functions, Type
   for (FoundFunction& found : functions) {
     if (frames_->has(found.pc)) continue;
     for (size_t i = 0; i < found.types.size(); ++i) found.function.variables[i].type = joiner.resolve(found.types[i]);
+    for (size_t i = 0; i < found.captured_types.size(); ++i)
+      found.function.captured[i].type = joiner.resolve(found.captured_types[i]);
     frames_->add(found.pc, std::move(found.function));
   }
 }

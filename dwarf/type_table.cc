@@ -15,6 +15,10 @@ bool is_compound(TypeKind kind) {
   return kind == TypeKind::record || kind == TypeKind::union_;
 }
 
+uint64_t pointer_key(TypeId target, PointerForm form, uint64_t size_bytes) {
+  return uint64_t{index(target)} << 8 | (size_bytes & 0x3f) << 2 | static_cast<uint64_t>(form);
+}
+
 }  // namespace
 
 std::optional<TypeId> TypeTable::find(std::string_view name) const {
@@ -70,6 +74,15 @@ bool TypeTable::check() const {
   return true;
 }
 
+TypeTableBuilder::TypeTableBuilder(TypeTable table) : table_(std::move(table)) {
+  for (uint32_t i = 0; i < table_.size(); ++i) {
+    const Type& type = table_[TypeId{i}];
+    if (type.kind == TypeKind::pointer)
+      pointers_.try_emplace(pointer_key(type.target, type.form, type.size_bytes), TypeId{i});
+    if (type.kind == TypeKind::array) arrays_.try_emplace({type.target, type.count}, TypeId{i});
+  }
+}
+
 std::string_view TypeTableBuilder::keep(std::string_view text) {
   if (text.empty()) return {};
   auto at = kept_.find(text);
@@ -121,8 +134,7 @@ TypeId TypeTableBuilder::base(std::string_view name, uint64_t size_bytes, BaseEn
 }
 
 TypeId TypeTableBuilder::pointer_to(TypeId target, PointerForm form, uint64_t size_bytes) {
-  const uint64_t key = uint64_t{index(target)} << 8 | (size_bytes & 0x3f) << 2 | static_cast<uint64_t>(form);
-  auto [at, is_new] = pointers_.try_emplace(key);
+  auto [at, is_new] = pointers_.try_emplace(pointer_key(target, form, size_bytes));
   if (is_new) {
     at->second = add({.kind = TypeKind::pointer, .form = form, .size_bytes = size_bytes, .target = target});
   }
@@ -167,6 +179,10 @@ TypeTableBuilder::Opened TypeTableBuilder::open(TypeKind kind, std::string_view 
     at->second = add(type);
   }
   return {at->second, true};
+}
+
+TypeId TypeTableBuilder::add_form(std::string_view name, uint64_t size_bytes) {
+  return add({.kind = TypeKind::record, .size_bytes = size_bytes, .name = keep(name)});
 }
 
 TypeId TypeTableBuilder::declare(std::string_view name) {

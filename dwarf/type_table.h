@@ -67,6 +67,9 @@ class TypeTable {
 // Grows a table. Strings are copied.
 class TypeTableBuilder {
  public:
+  TypeTableBuilder() = default;
+  explicit TypeTableBuilder(TypeTable table);  // goes on with it; its records and numbers are not asked for again
+
   // The canonical copies: asked for twice, they are the same type.
   TypeId base(std::string_view name, uint64_t size_bytes, BaseEncoding encoding);
   TypeId pointer_to(TypeId target, PointerForm form = PointerForm::star, uint64_t size_bytes = 8);
@@ -83,6 +86,8 @@ class TypeTableBuilder {
   };
   Opened open(TypeKind kind, std::string_view name, uint64_t size_bytes);
   TypeId declare(std::string_view name);
+  // A further record of a name that others may have. Always new, and not found by its name if another is.
+  TypeId add_form(std::string_view name, uint64_t size_bytes);
   // Sorts the fields; drops those that lie outside the type, contain it by value or have an unknown id. Returns how many.
   size_t fill(TypeId id, std::vector<Field> fields, std::vector<TypeId> arguments);
   void set_mangled(TypeId id, std::string_view name);

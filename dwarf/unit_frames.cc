@@ -10,6 +10,8 @@ namespace {
 
 namespace dw = llvm::dwarf;
 
+constexpr auto kGoClosureOffset = static_cast<dw::Attribute>(0x2907);
+
 // Functions may stand in each other: a unit is not walked more often than this, all of them together.
 constexpr uint64_t kMaxWalks = 16;
 
@@ -99,7 +101,19 @@ FrameCollector::Scope FrameCollector::enter(const Die& die, const Scope& around)
   return scope;
 }
 
+void FrameCollector::add_captured(const Die& die, const Scope& scope, uint64_t offset_bytes) {
+  if (scope.covered.empty() || scope.inlined) return;
+  EntryKey type = kNoEntry;
+  const FrameVariable described = describe(die, scope, type);
+  for (size_t i : scope.covered) {
+    if (wish_.effort->variables.fetch_add(1) >= kMaxFrameVariables) return;
+    found_[i].function.captured.push_back({.name = described.name, .offset_bytes = offset_bytes});
+    found_[i].captured_types.push_back(type);
+  }
+}
+
 void FrameCollector::add_variable(const Die& die, const Scope& scope) {
+  if (const auto offset = die.number(kGoClosureOffset)) add_captured(die, scope, *offset);
   if (!die.find(dw::DW_AT_location)) return;
   std::optional<FrameVariable> described;
   EntryKey type = kNoEntry;

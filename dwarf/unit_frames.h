@@ -44,6 +44,7 @@ struct FoundFunction {
   uint64_t pc = 0;
   FrameFunction function;       // types are not resolved yet
   std::vector<EntryKey> types;  // of its variables
+  std::vector<EntryKey> captured_types = {};
 };
 
 // A unit, or the skeleton of one, that does not say what it covers may cover anything.
@@ -66,6 +67,7 @@ class FrameCollector {
   };
   Scope enter(const Die& die, const Scope& around);
   void add_variable(const Die& die, const Scope& scope);
+  void add_captured(const Die& die, const Scope& scope, uint64_t offset_bytes);
   std::optional<LocationExpression> parse(Bytes expression);
   FrameVariable describe(const Die& die, const Scope& scope, EntryKey& type);
 

@@ -151,8 +151,12 @@ Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& op
                  analysis.diagnostics);
 
   clock.start("types");  // what the objects are; from here on no object changes its type
-  analysis.types = infer_types(*analysis.dump, analysis.objects, analysis.roots, std::move(types).finish(), threads,
-                               analysis.diagnostics);
+  std::vector<RuntimeTypes> known;
+  for (const auto& runtime : analysis.runtimes)
+    known.push_back(runtime->type_objects(analysis.objects, analysis.roots, analysis.managed, types, threads,
+                                          analysis.diagnostics));
+  analysis.types = infer_types(*analysis.dump, analysis.objects, analysis.roots, std::move(types).finish(), known,
+                               analysis.managed, threads, analysis.diagnostics);
   analysis.summary.containers = count_containers({*analysis.dump, analysis.objects, analysis.roots, *analysis.types},
                                                  threads, analysis.diagnostics);
 

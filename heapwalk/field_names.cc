@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "heapwalk/types/container_places.h"
+
 namespace heapwalk {
 namespace {
 
@@ -13,9 +15,11 @@ void append(std::string& name, std::string_view part) {
   name += part;
 }
 
-// Names of a library's own making: nobody who uses std::optional has heard of "_M_payload".
-bool is_reserved(std::string_view name) {
-  return name.starts_with("_M_") || name.starts_with("__");
+// Names of a library's own making: nobody who uses std::optional has heard of "_M_payload", or of boost's "m_flat_tree".
+bool is_internal(const TypeTable& types, TypeId record, const Field& field) {
+  if (field.name.starts_with("_M_") || field.name.starts_with("__")) return true;
+  const std::string_view name = types[record].name;
+  return (name.starts_with("absl::") || name.starts_with("boost::")) && is_container_shell(types, record, field);
 }
 
 // The field that covers the offset: the last one that begins at or before it and is large enough; null: padding.
@@ -68,7 +72,7 @@ std::string field_name(const TypeTable& types, const Containers& containers, Typ
       append(name, fmt::format("+{:#x}", offset_bytes));
       break;
     }
-    if (!field->is_base && !is_reserved(field->name)) append(name, field->name);
+    if (!field->is_base && !is_internal(types, type, *field)) append(name, field->name);
     offset_bytes -= field->offset_bytes;
     type = field->type;
   }

@@ -57,6 +57,28 @@ void replace_all(std::string& text, std::string_view from, std::string_view to) 
     text.replace(at, from.size(), to);
 }
 
+bool is_path_character(char c) {
+  const bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  return is_word || std::string_view("/._-~%+@").find(c) != std::string_view::npos;
+}
+
+// Without what stands before the last slash of each `path/of/package.Name`. Paths of files, from the root on, stay.
+std::string without_import_paths(std::string_view name) {
+  std::string result;
+  for (size_t at = 0; at < name.size();) {
+    size_t end = at;
+    while (end < name.size() && is_path_character(name[end])) ++end;
+    std::string_view token = name.substr(at, end - at);
+    const size_t slash = token.rfind('/');
+    if (slash != std::string_view::npos && token.front() != '/' && token.find('.', slash) != std::string_view::npos)
+      token.remove_prefix(slash + 1);
+    result += token;
+    at = end;
+    if (at < name.size()) result += name[at++];
+  }
+  return result;
+}
+
 }  // namespace
 
 std::string readable_type_name(std::string_view name) {
@@ -66,7 +88,16 @@ std::string readable_type_name(std::string_view name) {
   replace_all(result, " >", ">");
   replace_all(result, "std::basic_string<char>", "std::string");
   replace_all(result, "std::basic_string_view<char>", "std::string_view");
+  if (result.find('/') != std::string::npos) result = without_import_paths(result);
   return result;
+}
+
+std::string_view readable_source(std::string_view source) {
+  for (std::string_view root : {"/pkg/mod/", "/go/src/"}) {
+    const size_t at = source.find(root);
+    if (at != std::string_view::npos) return source.substr(at + root.size());
+  }
+  return source;
 }
 
 }  // namespace heapwalk

@@ -166,12 +166,13 @@ class BlockScan {
     const AddressRange room = {object.begin + shape.header_bytes, object.end};
     uint64_t elements = 1;
     if (shape.is_array) {
-      elements = scene_.types.bytes_in_use(id, object.size_bytes()) / shape.layout->size_bytes;
+      const uint64_t in_use = scene_.types.bytes_in_use(id, object.size_bytes());
+      elements = (in_use - std::min<uint64_t>(in_use, shape.header_bytes)) / shape.layout->size_bytes;
       elements = std::min(elements, room.size_bytes() / shape.layout->size_bytes);
     }
     const ElementUse* use = shape.is_array ? scene_.types.use_of(id) : nullptr;
     const Address end = use == nullptr ? scan_elements(node, room, *shape.layout, elements)
-                                       : scan_used(node, object, *shape.layout, elements, *use);
+                                       : scan_used(node, object, shape, elements, *use);
     scan(node, {end, object.end}, shape.has_tail ? EdgeKind::conservative : EdgeKind::tainted);
   }
 
@@ -223,12 +224,13 @@ class BlockScan {
   }
 
   // The same where some elements are stale.
-  Address scan_used(uint32_t node, AddressRange object, const TypeLayout& layout, uint64_t elements,
+  Address scan_used(uint32_t node, AddressRange object, const ObjectShape& shape, uint64_t elements,
                     const ElementUse& use) {
+    const TypeLayout& layout = *shape.layout;
     const Bytes bytes = scene_.memory.read(object.begin, object.size_bytes());
-    Address at = object.begin;
+    Address at = object.begin + shape.header_bytes;
     for (uint64_t i = 0; i < elements; ++i) {
-      if (use.covers(i * layout.size_bytes, layout.size_bytes, bytes.data(), bytes.size())) {
+      if (use.covers(at - object.begin, layout.size_bytes, bytes.data(), bytes.size())) {
         scan_elements(node, {at, object.end}, layout, 1);
       } else {
         scan(node, {at, at + layout.size_bytes}, EdgeKind::tainted);

@@ -4,6 +4,8 @@
 #include <map>
 #include <unordered_map>
 
+#include <fmt/ranges.h>
+
 #include "heapwalk/bytes_text.h"
 #include "heapwalk/path_description.h"
 #include "heapwalk/path_finder.h"
@@ -36,15 +38,34 @@ std::string holding_text(const Analysis& analysis, uint64_t bytes, uint64_t obje
                      objects == 1 ? "" : "s", 100 * static_cast<double>(bytes) / used);
 }
 
+bool is_owner(const Analysis& analysis, NodeId node) {
+  return !analysis.graph.is_object(node) && index(node) < index(root_node(analysis.roots, 0));
+}
+
+// Several goroutines that were created at one place: one suspect, since each of them may hold little.
+bool is_group(const Analysis& analysis, uint32_t owner) {
+  const std::vector<Owner>& owners = analysis.roots.owners;
+  return owners[owner].kind == OwnerKind::goroutine && owners[owner].parent == kNoOwner && owner + 1 < owners.size() &&
+         owners[owner + 1].parent == owner;
+}
+
 // The roots, and the objects that no single root holds: children of the process, of owners, of nobody else.
 std::vector<Candidate> top_candidates(const Analysis& analysis, size_t limit) {
   std::vector<NodeId> parents = {kProcessNode};
-  for (uint32_t i = 0; i < analysis.roots.owners.size(); ++i) parents.push_back(owner_node(analysis.roots, i));
   std::vector<Candidate> candidates;
+  for (uint32_t i = 0; i < analysis.roots.owners.size(); ++i) {
+    const uint32_t parent = analysis.roots.owners[i].parent;
+    if (is_group(analysis, i)) {
+      const NodeId group = owner_node(analysis.roots, i);
+      if (analysis.dominators.retained_bytes(group) > 0) candidates.push_back({group, group});
+    } else if (parent == kNoOwner || !is_group(analysis, parent)) {
+      parents.push_back(owner_node(analysis.roots, i));
+    }
+  }
   for (const auto& children : analysis.dominators.children_of(parents, limit + analysis.roots.owners.size())) {
     for (NodeId child : children) {
-      const bool is_owner = !analysis.graph.is_object(child) && index(child) < index(root_node(analysis.roots, 0));
-      if (!is_owner && analysis.dominators.retained_bytes(child) > 0) candidates.push_back({child, child});
+      if (!is_owner(analysis, child) && analysis.dominators.retained_bytes(child) > 0)
+        candidates.push_back({child, child});
     }
   }
   std::ranges::sort(candidates, [&](const Candidate& a, const Candidate& b) {
@@ -121,10 +142,10 @@ void find_parts(const Analysis& analysis, std::vector<Candidate>& candidates) {
 }
 
 std::string root_text(const RootPath& path) {
-  // The name of a local begins with those of its thread and frame.
-  const bool says_owner = path.root_name.find(" frame #") != std::string::npos;
+  // The name of a local begins with those of its thread and frame, that of a goroutine's frame with the goroutine.
+  const bool says_owner = path.root_name.find(" frame #") != std::string::npos || path.root_kind == "goroutine";
   std::string where = says_owner || path.root_owner.empty() ? "" : ", " + readable_type_name(path.root_owner);
-  if (!path.root_source.empty()) where += ", " + path.root_source;
+  if (!path.root_source.empty()) where.append(", ").append(readable_source(path.root_source));
   return fmt::format("`{}` ({}{})", readable_type_name(path.root_name), path.root_kind, where);
 }
 
@@ -139,7 +160,12 @@ std::string part_text(const Analysis& analysis, const Candidate& candidate) {
 
 // The way to where the weight is. Spread over many, the way to the heaviest one stands for the others.
 RootPath example_path(const Analysis& analysis, const Candidate& candidate) {
-  const NodeId example = candidate.part.count == 0 ? candidate.point : candidate.part.heaviest;
+  NodeId example = candidate.part.count == 0 ? candidate.point : candidate.part.heaviest;
+  while (!analysis.graph.is_object(example)) {  // of a group: the heaviest goroutine's heaviest frame's heaviest object
+    const auto children = analysis.dominators.children_of({example}, 1);
+    if (children.front().empty()) break;
+    example = children.front().front();
+  }
   return describe_path(analysis, shortest_path(analysis.graph, analysis.reachability, example));
 }
 
@@ -158,6 +184,21 @@ SuspectRow describe_root(const Analysis& analysis, const Candidate& candidate) {
   return row;
 }
 
+// Goroutines of one place: what they do, and the way to what the heaviest of them holds.
+SuspectRow describe_group(const Analysis& analysis, const Candidate& candidate) {
+  SuspectRow row;
+  row.kind = to_string(OwnerKind::goroutine);
+  row.name = node_name(analysis, candidate.top);
+  row.retained_bytes = analysis.dominators.retained_bytes(candidate.top);
+  row.retained_objects = candidate.objects;
+  row.text = fmt::format("{} hold {}", readable_type_name(row.name),
+                         holding_text(analysis, row.retained_bytes, row.retained_objects)) +
+             part_text(analysis, candidate);
+  row.path = example_path(analysis, candidate).steps;
+  if (row.path.size() > 1) row.type = row.path.back().type;
+  return row;
+}
+
 SuspectRow describe_shared(const Analysis& analysis, const Candidate& candidate) {
   const auto holders =
       root_paths(analysis.graph, analysis.reachability, candidate.top, kMaxHolders, [](NodeId) { return false; });
@@ -166,17 +207,21 @@ SuspectRow describe_shared(const Analysis& analysis, const Candidate& candidate)
   row.name = row.type = node_name(analysis, candidate.top);
   row.retained_bytes = analysis.dominators.retained_bytes(candidate.top);
   row.retained_objects = candidate.objects;
-  std::string names;
-  for (size_t i = 0; i < std::min<size_t>(holders.size(), 3); ++i) {
-    if (!names.empty()) names += ", ";
-    names += root_text(describe_path(analysis, holders[i]));
+  std::vector<std::string> names;  // goroutines that do the same are one
+  for (const auto& holder : holders) {
+    RootPath path = describe_path(analysis, holder);
+    if (path.root_kind == to_string(RootKind::goroutine))
+      path.root_name = analysis.roots.roots[index(holder.front()) - index(root_node(analysis.roots, 0))].stable_name;
+    std::string name = root_text(path);
+    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
   }
+  const bool is_cut = names.size() > 3;
+  if (is_cut) names.resize(3);
   row.path = example_path(analysis, candidate).steps;
-  row.text =
-      fmt::format("an object {} shared by {}{} holders ({}{}) retains {}", readable_type_name(row.type),
-                  holders.size() == kMaxHolders ? "at least " : "", holders.size(), names,
-                  holders.size() > 3 ? ", …" : "", holding_text(analysis, row.retained_bytes, row.retained_objects)) +
-      part_text(analysis, candidate);
+  row.text = fmt::format("an object {} shared by {}{} holders ({}{}) retains {}", readable_type_name(row.type),
+                         holders.size() == kMaxHolders ? "at least " : "", holders.size(), fmt::join(names, ", "),
+                         is_cut ? ", …" : "", holding_text(analysis, row.retained_bytes, row.retained_objects)) +
+             part_text(analysis, candidate);
   return row;
 }
 
@@ -210,6 +255,7 @@ std::vector<SuspectRow> find_suspects(const Analysis& analysis, std::span<const 
   rows.reserve(candidates.size() + limit);
   for (const Candidate& candidate : candidates)
     rows.push_back(analysis.graph.is_object(candidate.top) ? describe_shared(analysis, candidate)
+                   : is_owner(analysis, candidate.top)     ? describe_group(analysis, candidate)
                                                            : describe_root(analysis, candidate));
   // Leaks are told whatever their size: a small leak is news, a small cache is not. Garbage is neither.
   size_t leaks = 0;

@@ -39,8 +39,9 @@ RootSet find_roots(const RootInputs& inputs, Diagnostics& diagnostics);
 
 // The three parts; each appends to `set`.
 void add_module_roots(const RootInputs& inputs, ModuleVariables& variables, RootSet& set);
-void add_thread_roots(const RootInputs& inputs, ModuleVariables& variables, Unwinder* unwinder, RootSet& set,
-                      Diagnostics& diagnostics);  // without unwinder: stacks without frames
+class FramePlaces;
+void add_thread_roots(const RootInputs& inputs, FramePlaces& places, ModuleVariables& variables, Unwinder* unwinder,
+                      RootSet& set, Diagnostics& diagnostics);  // without unwinder: stacks without frames
 void add_mapping_roots(const RootInputs& inputs, RootSet& set);
 
 }  // namespace heapwalk

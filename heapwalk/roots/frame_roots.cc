@@ -190,6 +190,11 @@ std::map<const Module*, std::vector<uint64_t>> pcs_of_frames(const CoreDump& dum
   return result;
 }
 
+const FrameFunction* FramePlaces::function_at(Address pc) const {
+  const Module* module = inputs_.dump->find_module(pc);
+  return module == nullptr ? nullptr : variables_.frames_of(*module).find(module->to_link(pc));
+}
+
 std::vector<FramePlace> FramePlaces::find(std::span<const AddressRange> stack, const std::vector<Frame>& frames) {
   if (inputs_.types == nullptr) return {};
   return FramePlaceFinder(inputs_, variables_, stack, frames).find(looked_at_, skipped_);

@@ -42,6 +42,8 @@ class FramePlaces {
   // The places of a thread's frames that refer to the heap; in memory: inside one of the parts of its stack, disjoint, by
   // address, and before those in registers.
   std::vector<FramePlace> find(std::span<const AddressRange> stack, const std::vector<Frame>& frames);
+  // What the debug info says of the function at a pc that a run-time wanted (Runtime::frame_pcs); null: nothing.
+  const FrameFunction* function_at(Address pc) const;
   uint64_t skipped() const { return skipped_; }  // frames, when there were too many variables to look at
 
  private:

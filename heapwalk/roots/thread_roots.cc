@@ -260,10 +260,9 @@ class ThreadRoots {
 
 }  // namespace
 
-void add_thread_roots(const RootInputs& inputs, ModuleVariables& variables, Unwinder* unwinder, RootSet& set,
-                      Diagnostics& diagnostics) {
+void add_thread_roots(const RootInputs& inputs, FramePlaces& places, ModuleVariables& variables, Unwinder* unwinder,
+                      RootSet& set, Diagnostics& diagnostics) {
   const uint64_t control_block = control_block_bytes(*inputs.dump);
-  FramePlaces places(inputs, variables);
   // A thread that runs a goroutine is on that one's stack: the run-time accounts for it.
   std::vector<AddressRange> foreign = set.stack_ranges;
   if (inputs.managed != nullptr)
@@ -287,9 +286,6 @@ void add_thread_roots(const RootInputs& inputs, ModuleVariables& variables, Unwi
     diagnostics.add("broken_stack",
                     "stacks that could not be unwound to their end; what lies above is named by the last frame",
                     unwinder->broken_stacks());
-  if (places.skipped() > 0)
-    diagnostics.add("frames_cut_short", "frames whose locals were not looked at: there are too many in all",
-                    places.skipped());
   set.tls_ranges = merged(std::move(tls));
   set.stack_ranges = merged(std::move(stacks));
 }

@@ -12,9 +12,11 @@
 #include "heapwalk/allocators/allocator.h"
 #include "heapwalk/managed_heap.h"
 #include "heapwalk/root_set.h"
+#include "heapwalk/types/runtime_types.h"
 
 namespace heapwalk {
 
+class FramePlaces;
 struct RootInputs;
 
 class Runtime {
@@ -26,8 +28,14 @@ class Runtime {
   virtual std::unique_ptr<HeapDecoder> make_heap_decoder() const = 0;
   // Where references into its heap are: to be asked once, before any root is looked for.
   virtual ManagedHeap find_pointers(Diagnostics& diagnostics) = 0;
+  // What the frames of its own threads are doing, and functions whose variables it wants to know: addresses of instructions,
+  // in any order.
+  virtual std::vector<Address> frame_pcs() const = 0;
   // The places of the run-time itself: goroutines and their frames, handles. Package variables come with the modules.
-  virtual void add_roots(const RootInputs& inputs, RootSet& set) const = 0;
+  virtual void add_roots(const RootInputs& inputs, FramePlaces& places, RootSet& set) = 0;
+  // What its objects are; types that are not there yet are added to `types`. `managed`: as find_pointers() returned it.
+  virtual RuntimeTypes type_objects(const ObjectIndex& objects, const RootSet& roots, const ManagedHeap& managed,
+                                    TypeTableBuilder& types, size_t threads, Diagnostics& diagnostics) const = 0;
 };
 
 using DetectRuntime = std::unique_ptr<Runtime> (*)(const CoreDump&, Diagnostics&);

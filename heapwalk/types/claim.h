@@ -49,7 +49,7 @@ struct Claim {
   TypeId element = kNoType;
   Strength strength = Strength::none;
   bool is_array = false;
-  uint8_t header_bytes = 0;
+  uint32_t header_bytes = 0;
   bool has_tail = false;
   TypeEvidence evidence = TypeEvidence::pointer;
   ElementUse use = {};

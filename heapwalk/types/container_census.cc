@@ -32,10 +32,9 @@ struct Tally {
 // What one worker found. Sums only, so the order of pieces does not matter.
 struct Census {
   std::unordered_map<uint32_t, std::vector<Tally>> by_type;  // of the value; per container of its layout
-  std::unordered_map<uint32_t, uint64_t> stated;             // elements, by type of node
+  std::unordered_map<uint32_t, uint64_t> stated;             // elements, by type of node in its smallest form
   std::unordered_map<uint32_t, uint64_t> found;
-  std::unordered_map<uint32_t, uint32_t> large_nodes;  // by type of node: the other one of the same containers
-  uint64_t wrong = 0;                                  // elements by which one container contradicts itself
+  uint64_t wrong = 0;  // elements by which one container contradicts itself
 
   void add(const Census& other) {
     for (const auto& [type, tallies] : other.by_type) {
@@ -45,7 +44,6 @@ struct Census {
     }
     for (const auto& [type, count] : other.stated) stated[type] += count;
     for (const auto& [type, count] : other.found) found[type] += count;
-    large_nodes.insert(other.large_nodes.begin(), other.large_nodes.end());
     wrong += other.wrong;
   }
 };
@@ -61,6 +59,7 @@ class ContainerReader {
     if (place_.limit != ContainerPlace::kNone) return read_range();
     if (place_.length != ContainerPlace::kNone) return read_string();
     if (place_.mask != ContainerPlace::kNone) return read_table(census);
+    if (place_.control != ContainerPlace::kNone) return read_slots(census);
     if (place_.capacity != ContainerPlace::kNone) return read_counted();
     return read_nodes(census, is_certain);
   }
@@ -68,6 +67,9 @@ class ContainerReader {
  private:
   uint64_t word(uint32_t offset) const {
     return offset == ContainerPlace::kNone ? 0 : load<uint64_t>(value_.data() + offset);
+  }
+  uint64_t size() const {
+    return place_.rule->size_in(word(place_.count != ContainerPlace::kNone ? place_.count : place_.size));
   }
   uint64_t each() const { return std::max<uint64_t>(1, input_.types.table().size_bytes(place_.element)); }
 
@@ -106,11 +108,34 @@ class ContainerReader {
   }
 
   std::optional<Tally> read_counted() const {
-    const uint64_t capacity = word(place_.capacity);
-    const uint64_t elements = word(place_.count != ContainerPlace::kNone ? place_.count : place_.size);
+    const uint64_t capacity = place_.rule->capacity_in(word(place_.capacity));
+    const uint64_t elements = size();
+    if (place_.is_inside(value_))
+      return elements <= place_.inside_elements ? std::optional(tally(elements, 0, false)) : std::nullopt;
     if (capacity == 0) return elements == 0 ? std::optional(tally(0, 0, false)) : std::nullopt;
     if (elements > capacity || capacity > room_at(word(place_.first)) / each()) return std::nullopt;
     return tally(elements, (capacity - elements) * each(), true);
+  }
+
+  // absl's tables: a byte for each slot, then the slots, in one block.
+  std::optional<Tally> read_slots(Census& census) const {
+    const uint64_t capacity = place_.rule->capacity_in(word(place_.capacity));
+    const Address control{word(place_.control)};
+    const Address first{word(place_.first) + place_.rule->behind_control(capacity)};
+    if (place_.is_inside(value_)) return size() <= 1 ? std::optional(tally(size(), 0, false)) : std::nullopt;
+    if (capacity == 0) return size() == 0 ? std::optional(tally(0, 0, false)) : std::nullopt;
+    const auto block = input_.objects.span().contains(first) ? input_.objects.find_used(first) : std::nullopt;
+    if (!block || capacity >= kMaxElements / each() || size() > capacity) return std::nullopt;
+    const uint64_t before = first - input_.objects.address(*block);
+    const uint64_t room = capacity - std::min(capacity, place_.rule->blocked_in(word(place_.capacity)));
+    if (room * each() + before > input_.objects.size_bytes(*block)) return std::nullopt;
+    const bool has_bytes = control >= input_.objects.address(*block) && control < first;
+    if (!has_bytes) return capacity == 1 ? std::optional(tally(size(), (1 - size()) * each(), true)) : std::nullopt;
+    const Bytes bytes = input_.dump.memory.read_exactly(control, std::min(capacity, first - control));
+    const auto full =
+        static_cast<uint64_t>(std::ranges::count_if(bytes, [](std::byte b) { return static_cast<uint8_t>(b) < 0x80; }));
+    census.wrong += full > size() ? full - size() : size() - full;
+    return tally(size(), (room - std::min(full, room)) * each(), true);
   }
 
   // hashbrown: buckets, then a byte for each; below 0x80 the bucket is full.
@@ -129,12 +154,11 @@ class ContainerReader {
   }
 
   std::optional<Tally> read_nodes(Census& census, bool is_certain) const {
-    const uint64_t size = word(place_.size);
+    const uint64_t size = this->size();
     const bool has_nodes = size != 0;
     if (has_nodes && !is_certain && !leads_to_node()) return std::nullopt;
     if (size >= kMaxElements) return std::nullopt;
     if (place_.element != kNoType) census.stated[index(place_.element)] += size;
-    if (place_.large_node != kNoType) census.large_nodes.emplace(index(place_.element), index(place_.large_node));
     if (place_.buckets == ContainerPlace::kNone) return tally(size, 0, false);
     const uint64_t buckets = word(place_.bucket_count);
     const uint64_t room = room_at(word(place_.buckets));
@@ -150,8 +174,7 @@ class ContainerReader {
     const Address node{word(place_.node)};
     const auto id = input_.objects.span().contains(node) ? input_.objects.find_used(node) : std::nullopt;
     if (!id) return false;
-    const TypeId element = input_.types.shape_of(*id).element;
-    return element == place_.element || (element != kNoType && element == place_.large_node);
+    return input_.types.containers().smallest(input_.types.shape_of(*id).element) == place_.linked;
   }
 
   const CensusInput& input_;
@@ -187,7 +210,8 @@ void read_objects(const CensusInput& input, uint32_t first, uint32_t last, Censu
     const TypeLayout& layout = *shape.layout;
     if (layout.containers.empty() && !layout.is_node) return;
     const Bytes bytes = input.dump.memory.read(address, input.types.bytes_in_use(id, size_bytes));
-    if (layout.is_node && !shape.is_array) census.found[index(shape.element)] += node_elements(layout, bytes);
+    if (layout.is_node && !shape.is_array)
+      census.found[index(input.types.containers().smallest(shape.element))] += node_elements(layout, bytes);
     if (layout.containers.empty()) return;
     const ElementUse* use = shape.is_array ? input.types.use_of(id) : nullptr;
     const Bytes whole = use == nullptr ? Bytes() : input.dump.memory.read(address, size_bytes);
@@ -279,7 +303,6 @@ std::vector<ContainerRow> count_containers(const CensusInput& input, size_t thre
   RowBuilder rows(input);
   for (const Root& root : input.roots.roots) read_root(input, root, all, rows);
   for (const Census& piece : pieces) all.add(piece);
-  for (const auto& [node, large] : all.large_nodes) all.found[node] += all.found[large];
   for (const auto& [type, tallies] : all.by_type) {
     rows.add(TypeId{type}, tallies, input.types.table().spelled(TypeId{type}));
   }

@@ -7,6 +7,7 @@
 
 #include "dump/base/byte_reader.h"
 #include "heapwalk/types/member_path.h"
+#include "heapwalk/types/template_names.h"
 
 namespace heapwalk {
 namespace {
@@ -64,9 +65,10 @@ ContainerValues::Found ContainerValues::find(TypeId record) const {
 TypeId ContainerValues::element_of(const Found& found) const {
   const auto first = find_member(types_, found.record, found.rule->first);
   if (!first || first->type == kNoType || types_[first->type].kind != TypeKind::pointer) {
-    return containers_.refine(*found.rule, found.record, kNoType);
+    return containers_.element(*found.rule, found.record);
   }
-  return containers_.refine(*found.rule, found.record, types_[first->type].target);
+  const TypeId element = containers_.element(*found.rule, found.record);
+  return element != kNoType ? element : containers_.refine(*found.rule, found.record, types_[first->type].target);
 }
 
 std::optional<ContainerValue> ContainerValues::at(TypeId record, Address address) const {
@@ -79,10 +81,10 @@ std::optional<ContainerValue> ContainerValues::at(TypeId record, Address address
   if (!found.rule->choice.empty()) return alternative(found, value);
   if (!found.rule->engaged.empty()) return optional_value(found, value);
   constexpr uint32_t kNone = ContainerPlace::kNone;
-  const ContainerPlace place =
-      place_container(types_, *found.rule, found.record, static_cast<uint32_t>(found.offset_bytes));
+  ContainerPlace place = place_container(types_, *found.rule, found.record, static_cast<uint32_t>(found.offset_bytes));
   const Words words(value);
   const TypeId element = element_of(found);
+  place.inside_elements = find_inside(types_, *found.rule, found.record, element).elements;
   const uint64_t each = std::max<uint64_t>(1, types_.size_bytes(element));
   if (place.length != kNone) return text(place, element, address, value);
   if (place.limit != kNone) {
@@ -91,11 +93,13 @@ std::optional<ContainerValue> ContainerValues::at(TypeId record, Address address
     return sized((end - first) / each, (limit - first) / each);
   }
   if (place.capacity != kNone) {
-    const uint64_t count = words[place.count != kNone ? place.count : place.size], capacity = words[place.capacity];
+    const uint64_t count = found.rule->size_in(words[place.count != kNone ? place.count : place.size]);
+    const uint64_t capacity =
+        place.is_inside(value) ? place.inside_elements : found.rule->capacity_in(words[place.capacity]);
     if (template_name(types_[record].name) == "alloc::string::String") return text_at(words[place.first], count);
     return found.rule->capacity == found.rule->count ? sized(count) : sized(count, capacity);
   }
-  if (place.size != kNone) return sized(words[place.size]);
+  if (place.size != kNone) return sized(found.rule->size_in(words[place.size]));
   return pointer(found, value);
 }
 

@@ -1,47 +1,37 @@
 #include "heapwalk/types/containers.h"
 
-#include <algorithm>
-#include <array>
 #include <string>
+#include <unordered_set>
+#include <utility>
 
 #include "heapwalk/types/member_path.h"
+#include "heapwalk/types/template_names.h"
 
 namespace heapwalk {
 namespace {
 
-// libc++ keeps the version of its ABI in an inline namespace; builds for other systems call it otherwise.
-constexpr std::array<std::string_view, 3> kOtherNamespaces = {"std::__2::", "std::__ndk1::", "std::__Cr::"};
+constexpr int kMaxForms = 64;  // of one node
 
-// The template's name as the rules have it.
-std::string library_name(std::string_view name) {
-  name = template_name(name);
-  for (std::string_view other : kOtherNamespaces) {
-    if (name.starts_with(other)) return "std::__1::" + std::string(name.substr(other.size()));
-  }
-  return std::string(name);
+TypeId found_in(const std::unordered_map<TypeId, TypeId>& map, TypeId type) {
+  auto at = map.find(type);
+  return at == map.end() ? kNoType : at->second;
 }
 
 }  // namespace
 
-std::string_view template_name(std::string_view name) {
-  const size_t first = name.find('<');
-  if (first == std::string_view::npos || first == 0) return name;
-  size_t depth = 0;
-  for (size_t at = first; at < name.size(); ++at) {
-    if (name[at] == '<') ++depth;
-    // "std::_Rb_tree<…>::_Rb_tree_impl<…>" is a member of a template, not an instance of it.
-    if (name[at] == '>' && name[at - 1] == '-') continue;  // "Box<dyn Fn(u64) -> u64>"
-    if (name[at] == '>' && --depth == 0) return at + 1 == name.size() ? name.substr(0, first) : name;
-  }
-  return name;
+Containers::Containers(const TypeTable& types, LibraryTypes library)
+    : types_(&types), library_(std::move(library)), rule_of_(types.size(), kNoRule), is_node_base_(types.size()) {
+  add_rules(types);
+  for (const auto& [node, bucket] : library_.buckets) is_node_base_[index(bucket)] = false;
+  for (const auto& [small, large] : library_.larger) smaller_.emplace(large, small);
 }
 
-Containers::Containers(const TypeTable& types) : types_(&types), is_node_base_(types.size()) {
+void Containers::add_rules(const TypeTable& types) {
   std::unordered_map<std::string_view, uint64_t> wanted;  // node templates, numbered
   std::unordered_set<std::string_view> bases;
   for (size_t i = 0; i < container_rules().size(); ++i) {
     const ContainerRule& rule = container_rules()[i];
-    by_template_.emplace(rule.record, &rule);
+    by_template_[rule.record].push_back(static_cast<uint16_t>(i));
     if (!rule.node.empty()) wanted.emplace(rule.node, i);
     for (std::string_view rest = rule.base; !rest.empty();) {
       const size_t end = rest.find('|');
@@ -54,52 +44,79 @@ Containers::Containers(const TypeTable& types) : types_(&types), is_node_base_(t
     if (type.kind != TypeKind::record || type.name.empty()) continue;
     const std::string name = library_name(type.name);
     is_node_base_[i] = bases.contains(name);
-    if (type.argument_count == 0) continue;
-    if (auto at = wanted.find(name); at != wanted.end()) {
+    rule_of_[i] = find_rule(name, TypeId{i});
+    if (auto at = wanted.find(name); at != wanted.end() && type.argument_count != 0) {
       nodes_[at->second << 32 | index(types.arguments(TypeId{i})[0])].push_back(TypeId{i});
     }
+    if (rule_of_[i] == kNoRule || container_rules()[rule_of_[i]].large.empty()) continue;
+    const auto large = types.find(std::string(container_rules()[rule_of_[i]].large) +
+                                  std::string(type.name.substr(template_name(type.name).size())));
+    if (large) library_.larger.emplace(TypeId{i}, *large);
   }
 }
 
-const ContainerRule* Containers::rule_of(TypeId record) const {
-  if (record == kNoType || (*types_)[record].kind != TypeKind::record) return nullptr;
-  auto at = by_template_.find(library_name((*types_)[record].name));
-  return at == by_template_.end() ? nullptr : at->second;
+uint16_t Containers::find_rule(std::string_view name, TypeId record) const {
+  auto at = by_template_.find(name);
+  if (at == by_template_.end()) return kNoRule;
+  for (uint16_t rule : at->second) {
+    const std::string_view having = container_rules()[rule].having;
+    if (having.empty() || find_member(*types_, record, having)) return rule;
+  }
+  return kNoRule;
+}
+
+TypeId Containers::element(const ContainerRule& rule, TypeId record) const {
+  const TypeId known = library_.elements.empty() ? kNoType : found_in(library_.elements, record);
+  return known != kNoType ? known : template_argument(*types_, record, rule.element_argument);
 }
 
 TypeId Containers::refine(const ContainerRule& rule, TypeId record, TypeId target) const {
-  const auto arguments = types_->arguments(record);
-  if (rule.element_argument >= 0 && static_cast<size_t>(rule.element_argument) < arguments.size()) {
-    return arguments[static_cast<size_t>(rule.element_argument)];
-  }
   if (target == kNoType || !is_one_of(library_name((*types_)[target].name), rule.base)) return target;
   if (rule.node_argument == ContainerRule::kSelf) return record;
-  if (rule.node_argument < 0 || static_cast<size_t>(rule.node_argument) >= arguments.size()) return target;
+  const TypeId found = node(rule, record);
+  return found == kNoType ? target : found;
+}
+
+TypeId Containers::node(const ContainerRule& rule, TypeId record) const {
+  const TypeId value = template_argument(*types_, record, rule.node_argument);
+  if (value == kNoType) return kNoType;
   const auto number = static_cast<uint64_t>(&rule - container_rules().data());
-  auto at = nodes_.find(number << 32 | index(arguments[static_cast<size_t>(rule.node_argument)]));
-  if (at == nodes_.end()) return target;
+  auto at = nodes_.find(number << 32 | index(value));
+  if (at == nodes_.end()) return kNoType;
   if (at->second.size() == 1) return at->second.front();
   // Hash nodes come with the hash kept and without; the table's traits begin with which.
   const bool keeps_hash = (*types_)[record].name.find("_Hashtable_traits<true") != std::string_view::npos;
   for (TypeId node : at->second) {
     if ((*types_)[node].name.ends_with(keeps_hash ? "true>" : "false>")) return node;
   }
-  return target;
+  return kNoType;
 }
 
-TypeId Containers::large_of(const ContainerRule& rule, TypeId target) const {
-  if (rule.small.empty() || target == kNoType) return kNoType;
-  const std::string_view name = (*types_)[target].name;
-  if (template_name(name) != rule.small) return kNoType;
-  const auto found = types_->find(std::string(rule.large) + std::string(name.substr(rule.small.size())));
-  return found.value_or(kNoType);
+TypeId Containers::bucket(const ContainerRule& rule, TypeId record) const {
+  return rule.has_last_bucket ? found_in(library_.buckets, node(rule, record)) : kNoType;
+}
+
+TypeId Containers::described(TypeId target) const {
+  if (library_.described.empty()) return target;
+  const TypeId form = found_in(library_.described, target);
+  return form == kNoType ? target : form;
+}
+
+TypeId Containers::larger(TypeId target) const {
+  return library_.larger.empty() ? kNoType : found_in(library_.larger, target);
+}
+
+TypeId Containers::smallest(TypeId node) const {
+  for (int i = 0; i < kMaxForms; ++i) {
+    const TypeId smaller = found_in(smaller_, node);
+    if (smaller == kNoType) break;
+    node = smaller;
+  }
+  return node;
 }
 
 TypeId Containers::storage(const ContainerRule& rule, TypeId record, std::string_view member) const {
-  if (!is_one_of(member, rule.storage)) return kNoType;
-  const auto arguments = types_->arguments(record);
-  if (rule.storage_argument < 0 || static_cast<size_t>(rule.storage_argument) >= arguments.size()) return kNoType;
-  return arguments[static_cast<size_t>(rule.storage_argument)];
+  return is_one_of(member, rule.storage) ? template_argument(*types_, record, rule.storage_argument) : kNoType;
 }
 
 std::optional<Containers::Stored> Containers::stored_at(const ContainerRule& rule, TypeId record,

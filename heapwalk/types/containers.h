@@ -4,83 +4,55 @@
 //     std::map<K, V> ─► _Rb_tree<K, pair<K, V>, …>   _M_parent: _Rb_tree_node_base*   really _Rb_tree_node<pair<K, V>>*
 //                       _Rb_tree_node<pair<K, V>>    _M_storage: unsigned char[48]    really pair<K, V>
 //
-// A container is a row of data: the name of its template, and which of its template arguments fills which hole. Members
-// are looked for by name, never by a library's version: "a|b" is what two versions call it, "a.b" a member of a member
-// (member_path.h). libc++'s rows say std::__1 for all its inline namespaces. Where a rule names a template that the debug info does not have,
+// A container is a row of data (container_rules.h). Where a row names a template that the debug info does not have,
 // nothing is refined and the plain types stand.
 //
 //     alloc::vec::Vec<T, A> { buf: RawVec { … ptr: *u8, cap }, len }             really *T, of which len are in use
 //     hashbrown::raw::RawTable<T, A> { ctrl: *u8, bucket_mask, … }                T T T T│ctrl bytes: the buckets end at ctrl
 //     Box<dyn Shape> { pointer: *dyn Shape, vtable }                              what the vtable says
 //     NodeRef<…> { node: *LeafNode<K, V>, height }                                or *InternalNode<K, V>, 12 edges larger
+//     absl's raw_hash_set { ctrl: *ctrl_t, slots: *void, capacity }               ctrl bytes│T T T T: one block
+//
+// Types that only their library knows how to lay out are added to the table beforehand (library_types.h).
 // Where the facts come from: container_rules.cc.
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "dwarf/type_table.h"
+#include "heapwalk/types/container_rules.h"
+#include "heapwalk/types/library_types.h"
 
 namespace heapwalk {
-
-struct ContainerRule {
-  static constexpr int kNone = -1;
-  static constexpr int kSelf = -2;
-
-  std::string_view record;           // the template's name, up to the "<"
-  std::string_view base = {};        // pointers to this record …
-  std::string_view node = {};        // … lead to this template of …
-  int node_argument = kNone;         // … this argument; kSelf: to the record itself
-  std::string_view storage = {};     // this member's bytes …
-  int storage_argument = kNone;      // … hold a value of this argument
-  std::string_view first = {};       // this member points to the elements in use …
-  std::string_view end = {};         // … that end where this one points to …
-  std::string_view limit = {};       // … in room that ends where this one points to
-  std::string_view length = {};      // instead of the end: their number, a NUL following
-  std::string_view is_long = {};     // a byte of which one bit says that `first` is there: the lowest if the byte comes
-                                     // first in the record, else the highest
-  std::string_view engaged = {};     // this member is not zero when the bytes beside it hold a value …
-  std::string_view value = {};       // … which is this member …
-  std::string_view choice = {};      // … or numbers the alternative that they hold, in a union of the first …
-  std::string_view rest = {};        // … and this, the union of the others
-  int element_argument = kNone;      // pointers inside, whatever their type, lead to values of this argument
-  std::string_view begin = {};       // the first element in use is not `first`, but where this one points to …
-  std::string_view head = {};        // … or of that number, and behind the last one follows the first
-  std::string_view last = {};        // the same again in the last of several blocks, which begins there …
-  std::string_view last_limit = {};  // … and ends there
-  std::string_view count = {};       // the number of elements in use …
-  std::string_view capacity = {};    // … and how many there is room for
-  std::string_view mask = {};        // one less than the number of buckets, which end where `first` points to
-  std::string_view object = {};      // this member points to a value of a type …
-  std::string_view vtable = {};      // … that the one beside it knows: a vtable, or a function that manages the value
-  std::string_view small = {};       // pointers to this template may lead …
-  std::string_view large = {};       // … to this one, which begins with it; the allocation's size tells
-  std::string_view size = {};        // the number of elements that it says it has: nodes, full buckets
-  std::string_view room = {};        // of a string: how many characters there is room for, beside `is_long`
-  std::string_view buckets = {};     // this member points to an array of pointers …
-  std::string_view bucket_count = {};  // … of that many
-  std::string_view filled = {};        // of the arrays inside, this many elements are in use …
-  uint8_t filled_more = 0;             // … or this many more
-};
-
-std::span<const ContainerRule> container_rules();  // container_rules.cc
 
 // The rules as they apply to one table. Borrows it; types added later are not seen.
 class Containers {
  public:
-  explicit Containers(const TypeTable& types);
+  explicit Containers(const TypeTable& types, LibraryTypes library = {});
 
   // The rule of a record, or null.
-  const ContainerRule* rule_of(TypeId record) const;
+  const ContainerRule* rule_of(TypeId record) const {
+    const uint16_t rule = index(record) < rule_of_.size() ? rule_of_[index(record)] : kNoRule;
+    return rule == kNoRule ? nullptr : &container_rules()[rule];
+  }
   // What a pointer to `target` inside the container `record` really leads to; `target` itself when no rule says so.
   TypeId refine(const ContainerRule& rule, TypeId record, TypeId target) const;
-  // What a pointer to `target` leads to when the allocation is as large as that; kNoType: there is no such type.
-  TypeId large_of(const ContainerRule& rule, TypeId target) const;
+  // The elements of a container whose row says by which argument; else kNoType.
+  TypeId element(const ContainerRule& rule, TypeId record) const;
+  // The instance of the node's template for this container; kNoType when the debug info has none.
+  TypeId node(const ContainerRule& rule, TypeId record) const;
+  // What its array of buckets consists of; kNoType when the debug info says it right.
+  TypeId bucket(const ContainerRule& rule, TypeId record) const;
+  // What all pointers to such a record lead to: it is laid out otherwise than the debug info says. Mostly itself.
+  TypeId described(TypeId target) const;
+  // What a pointer to `target` leads to instead when the allocation is that large; kNoType: nothing further.
+  TypeId larger(TypeId target) const;
+  // The one that all of them are larger forms of.
+  TypeId smallest(TypeId node) const;
   // The type of a value in a member's raw storage, kNoType when the rule does not speak of this member.
   TypeId storage(const ContainerRule& rule, TypeId record, std::string_view member) const;
   // The value in a node that covers the offset, and where it begins; nothing for the links around it.
@@ -95,13 +67,17 @@ class Containers {
   }
 
  private:
-  const TypeTable* types_;
-  std::unordered_map<std::string_view, const ContainerRule*> by_template_;
-  std::unordered_map<uint64_t, std::vector<TypeId>> nodes_;  // by rule and first argument: the template's instances
-  std::vector<bool> is_node_base_;                           // by type
-};
+  static constexpr uint16_t kNoRule = UINT16_MAX;
+  void add_rules(const TypeTable& types);
+  uint16_t find_rule(std::string_view name, TypeId record) const;
 
-// "std::vector" of "std::vector<int>"; the whole name when it is no instance of a template.
-std::string_view template_name(std::string_view name);
+  const TypeTable* types_;
+  LibraryTypes library_;
+  std::unordered_map<std::string_view, std::vector<uint16_t>> by_template_;  // in the rules' order
+  std::vector<uint16_t> rule_of_;                                            // by type
+  std::unordered_map<uint64_t, std::vector<TypeId>> nodes_;  // by rule and first argument: the template's instances
+  std::unordered_map<TypeId, TypeId> smaller_;
+  std::vector<bool> is_node_base_;  // by type
+};
 
 }  // namespace heapwalk

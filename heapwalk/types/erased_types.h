@@ -15,6 +15,7 @@
 
 #include "dump/core_dump.h"
 #include "heapwalk/types/containers.h"
+#include "heapwalk/types/template_names.h"
 
 namespace heapwalk {
 

@@ -58,8 +58,7 @@ bool FieldCompany::choose_reading(const TypeLayout& layout, Bytes bytes, std::sp
   std::optional<Claim> only;
   for (const PointerSlot& slot : readings) {
     if (slot.target == kNoType || !slot.is_weak) continue;
-    state_.make_layout(slot.target);
-    if (slot.large != kNoType) state_.make_layout(slot.large);
+    state_.make_forms(slot.target);
     Candidate candidate{value, &slot, {}, objects_.place(value)};
     if (PointerJudge::has_capacity(layout, slot)) {
       const uint64_t each = state_.types->table().size_bytes(slot.target);

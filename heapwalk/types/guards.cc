@@ -13,10 +13,11 @@ bool TypeLayout::holds(uint16_t guard, const std::byte* data, uint64_t data_byte
     uint64_t value = 0;
     std::memcpy(&value, data + test.offset_bytes, test.size_bytes);
     value &= test.mask;
-    const bool holds = test.test == Guard::Test::not_zero ? value != 0
-                       : test.test == Guard::Test::equal  ? value == test.value
-                       : test.test == Guard::Test::above  ? value > test.value
-                                                          : std::ranges::find(test.others, value) == test.others.end();
+    const bool holds = test.test == Guard::Test::not_zero  ? value != 0
+                       : test.test == Guard::Test::equal   ? value == test.value
+                       : test.test == Guard::Test::above   ? value > test.value
+                       : test.test == Guard::Test::at_most ? value <= test.value
+                                                           : std::ranges::find(test.others, value) == test.others.end();
     if (!holds) return false;
   }
   return true;

@@ -1,6 +1,7 @@
 #include "heapwalk/types/type_claims.h"
 
 #include <algorithm>
+#include <bit>
 #include <span>
 
 namespace heapwalk {
@@ -10,6 +11,11 @@ constexpr uint64_t kMaxElements = uint64_t{1} << 32;
 constexpr uint64_t kTextSample = 32;
 constexpr size_t kLookAhead = 48;     // candidates whose lookup is on its way
 constexpr size_t kCheckedWords = 16;  // pointers looked at before a claim is believed
+constexpr uint64_t kLeastBlock = 24;  // bytes: what malloc gives at least
+constexpr ContainerRule kPlainRule = {};
+constexpr int kMaxForms = 64;               // of one type, each larger than the one before
+constexpr uint64_t kMaxBeforeControl = 24;  // bytes: absl's growth left, the handle of a sampled table
+constexpr uint64_t kMaxBehindControl = 96;  // the sentinel, 15 bytes cloned, a generation, alignment
 
 }  // namespace
 
@@ -23,10 +29,13 @@ const TypeLayout& ClaimState::make_layout(TypeId type) {
 const TypeLayout& ClaimState::make_layouts(TypeId type) {
   const TypeLayout& layout = make_layout(type);
   for (const PointerSlot& slot : layout.slots) {
-    if (slot.target != kNoType) make_layout(slot.target);
-    if (slot.large != kNoType) make_layout(slot.large);
+    if (slot.target != kNoType) make_forms(slot.target);
   }
   return layout;
+}
+
+void ClaimState::make_forms(TypeId type) {
+  for (int i = 0; type != kNoType && i < kMaxForms; ++i, type = types->containers().larger(type)) make_layout(type);
 }
 
 // Reads the pointers of a typed place. They are judged a few dozen later, when their lookups have arrived.
@@ -37,7 +46,8 @@ void PointerJudge::follow(const Source& source, Follower& follower) const {
   const uint64_t elements = source.is_array ? source.size_bytes / layout.size_bytes : 1;
   for (uint64_t e = 0; e < elements; ++e) {
     const uint64_t base = e * layout.size_bytes;
-    if (source.use != nullptr && !source.use->covers(base, layout.size_bytes, source.data, source.object_bytes))
+    if (source.use != nullptr && !source.use->covers(source.header_bytes + base, layout.size_bytes,
+                                                     source.data - source.header_bytes, source.object_bytes))
       continue;
     for (const PointerSlot& slot : layout.slots) {
       if (slot.target == kNoType || base + slot.offset_bytes + 8 > source.size_bytes) continue;
@@ -54,7 +64,7 @@ void PointerJudge::follow(const Source& source, Follower& follower) const {
           continue;
         }
         candidate.extent = read_extent(range, value, types_.table().size_bytes(slot.target), source.data + base, rest);
-        if (candidate.extent.whole != UINT64_MAX && !move_to_first(candidate)) continue;
+        if (!move_to_first(candidate)) continue;
       }
       follower.ahead.push_back(candidate);
       if (follower.ahead.size() == kLookAhead) judge_ahead(follower);
@@ -78,8 +88,16 @@ void PointerJudge::add_trait_object(const ElementRange& range, Address value, co
   found.trait_objects.push_back({value, Address{load<uint64_t>(data + range.vtable_offset_bytes)}, &slot});
 }
 
-// hashbrown: the buckets end where the pointer leads, aligned to 16; a byte per bucket and 16 more follow.
+// hashbrown: the buckets end where the pointer leads, aligned to 16; a byte per bucket and 16 more follow. Late absl: the
+// pointer leads to the bytes, and the elements follow them.
 bool PointerJudge::move_to_first(Candidate& candidate) const {
+  if (candidate.extent.whole == UINT64_MAX && candidate.extent.behind == 0) return true;
+  if (candidate.extent.whole == UINT64_MAX) {
+    if (candidate.extent.behind >= objects_.span().end - candidate.value) return false;
+    candidate.value = candidate.value + candidate.extent.behind;
+    candidate.place = objects_.place(candidate.value);
+    return true;
+  }
   const uint64_t before = (candidate.extent.in_use + 15) & ~uint64_t{15};
   if (before > candidate.value - objects_.span().begin) return false;
   candidate.value = Address{candidate.value.value - before};
@@ -100,8 +118,14 @@ Extent PointerJudge::read_extent(const ElementRange& range, Address first, uint6
   const auto bytes_of = [each](uint64_t count) {
     return count < kMaxElements && each < kMaxElements ? count * each : UINT64_MAX - 1;
   };
-  if (auto capacity = word(range.capacity_offset_bytes)) extent.room = bytes_of(*capacity);
-  if (auto count = word(range.count_offset_bytes)) extent.in_use = bytes_of(*count);
+  const ContainerRule& rule = range.rule != nullptr ? *range.rule : kPlainRule;
+  if (auto capacity = word(range.capacity_offset_bytes)) {
+    extent.slots = rule.capacity_in(*capacity) + range.more;
+    extent.room = bytes_of(extent.slots - std::min(extent.slots, rule.blocked_in(*capacity)));
+    extent.behind = rule.behind_control(extent.slots);
+  }
+  if (auto count = word(range.count_offset_bytes)) extent.in_use = bytes_of(rule.size_in(*count));
+  if (auto control = word(range.control_offset_bytes)) extent.control = Address{*control};
   if (auto head = word(range.head_offset_bytes)) {
     extent.begin = bytes_of(*head);
     extent.form = ElementUse::Form::ring;
@@ -139,7 +163,7 @@ bool PointerJudge::is_plausible(const Candidate& candidate, uint64_t each, uint6
 std::optional<Claim> PointerJudge::claim_of(const Candidate& candidate, std::vector<Hint>* hints) const {
   const ObjectIndex::Nearest nearest = objects_.nearest(candidate.value, candidate.place);
   if (!objects_.contains_used(nearest, candidate.value)) return std::nullopt;
-  const TypeId target = large_or_small(*candidate.slot, nearest);
+  const TypeId target = form_for(candidate.slot->target, objects_.size_bytes(ObjectId{nearest.id}));
   const Strength known = state_.known_strength(nearest.id);
   if (known <= Strength::container && types_.shape_of(ObjectId{nearest.id}).element == target) return std::nullopt;
   const Type& type = types_.table()[target];
@@ -149,7 +173,11 @@ std::optional<Claim> PointerJudge::claim_of(const Candidate& candidate, std::vec
   const uint64_t header = candidate.value - nearest.start;
   const uint64_t size_bytes = objects_.size_bytes(ObjectId{nearest.id});
   const bool may_be_part = hints != nullptr && type.kind == TypeKind::record && known > Strength::embedding;
-  if (header != 0 && !is_cookie(nearest.start, header, size_bytes, each)) {
+  const bool has_control = candidate.extent.control.value != 0;
+  const bool may_have_cookie = type.kind == TypeKind::record || type.kind == TypeKind::array;  // what has a destructor
+  if (has_control ? !has_control_before(candidate, nearest.start, each)
+                  : header != 0 && !(may_have_cookie && is_cookie(nearest.start, header, size_bytes, each))) {
+    if (has_control) return std::nullopt;
     if (may_be_part) hints->push_back({nearest.id, target, header});
     return std::nullopt;
   }
@@ -165,8 +193,10 @@ std::optional<Claim> PointerJudge::claim_of(const Candidate& candidate, std::vec
   const bool several = (may_be_several && room % each < max_slack(room)) || candidate.extent.whole != UINT64_MAX;
   const bool snug = one && (is_open || header != 0 || is_snug(room, each));
   if (!snug && header == 0 && may_be_part && !candidate.slot->is_container) hints->push_back({nearest.id, target, 0});
+  const bool is_empty = type.kind == TypeKind::record && type.field_count == 0 && each == 1;
+  if (is_empty && size_bytes > kLeastBlock) return std::nullopt;  // something begins with it, or its library hides it
   Claim claim{.object = nearest.id, .start = nearest.start, .element = target};
-  claim.header_bytes = static_cast<uint8_t>(header);
+  claim.header_bytes = static_cast<uint32_t>(header);
   const bool is_text = type.kind == TypeKind::base && (type.encoding == BaseEncoding::character || each == 1);
   claim.is_array = header != 0 || is_text || candidate.slot->range != PointerSlot::kNone || (!one && several);
   claim.has_tail = is_open || (!one && !several);
@@ -175,15 +205,46 @@ std::optional<Claim> PointerJudge::claim_of(const Candidate& candidate, std::vec
   if (claim.strength == Strength::weak && candidate.extent.room != UINT64_MAX) claim.strength = Strength::array;
   if (claim.strength == Strength::container) {
     claim.evidence = TypeEvidence::container;
-    claim.use = {candidate.extent.form, candidate.extent.in_use, candidate.extent.begin, candidate.extent.room};
+    claim.use = use_of(candidate, nearest.start);
   }
   return claim;
 }
 
-TypeId PointerJudge::large_or_small(const PointerSlot& slot, const ObjectIndex::Nearest& nearest) const {
-  const uint64_t large = types_.table().size_bytes(slot.large);
-  const uint64_t room = objects_.size_bytes(ObjectId{nearest.id});
-  return large != 0 && large <= room && room - large < max_slack(room) ? slot.large : slot.target;
+// absl: a byte for each element in use, a sentinel, clones of the first bytes, then the elements. A table of one element
+// may go without.
+bool PointerJudge::has_control_before(const Candidate& candidate, Address start, uint64_t each) const {
+  const Extent& extent = candidate.extent;
+  const uint64_t header = candidate.value - start;
+  const uint64_t capacity = extent.slots;
+  if (each == 0 || capacity >= kMaxElements || header > UINT32_MAX || !std::has_single_bit(capacity + 1)) return false;
+  if (extent.control < start || extent.control >= candidate.value) return capacity == 1 && header <= kMaxBeforeControl;
+  if (extent.control - start > kMaxBeforeControl) return false;
+  const uint64_t between = candidate.value - extent.control;
+  if (between <= capacity || between > capacity + kMaxBehindControl) return false;
+  const Bytes sentinel = dump_.memory.read_exactly(extent.control + capacity, 1);
+  return !sentinel.empty() && sentinel.front() == std::byte{0xff};
+}
+
+// Offsets in the use are the object's.
+ElementUse PointerJudge::use_of(const Candidate& candidate, Address start) {
+  const Extent& extent = candidate.extent;
+  const uint64_t header = candidate.value - start;
+  if (extent.control.value == 0) return {extent.form, extent.in_use, extent.begin, extent.room};
+  const bool has_bytes = extent.control >= start && extent.control < candidate.value;
+  if (!has_bytes) return {ElementUse::Form::leading, header + extent.in_use};
+  return {ElementUse::Form::slots, extent.room, header, extent.control - start};
+}
+
+// Of the forms that are not larger than the allocation the largest that fills it.
+TypeId PointerJudge::form_for(TypeId target, uint64_t room) const {
+  TypeId best = target;
+  TypeId form = types_.containers().larger(target);
+  for (int i = 0; form != kNoType && i < kMaxForms; ++i, form = types_.containers().larger(form)) {
+    const uint64_t each = types_.table().size_bytes(form);
+    if (each > room) break;
+    if (room - each < max_slack(room)) best = form;
+  }
+  return best;
 }
 
 Strength PointerJudge::strength_of(const PointerSlot& slot, const Type& type, bool one, bool several) {
@@ -283,7 +344,9 @@ bool PointerJudge::agrees(const ElementRange& range, const PointerSlot& slot, Ad
   const Extent extent = read_extent(range, first, each, container.data(), container.size());
   const auto id = objects_.span().contains(first) ? objects_.find_used(first) : std::nullopt;
   if (!id || each == 0) return extent.room == 0 || each == 0;
-  return is_plausible({first, &slot, extent, {}}, each, objects_.size_bytes(*id) - (first - objects_.address(*id)));
+  const uint64_t before = first - objects_.address(*id) + extent.behind;
+  const uint64_t size_bytes = objects_.size_bytes(*id);
+  return before <= size_bytes && is_plausible({first, &slot, extent, {}}, each, size_bytes - before);
 }
 
 // Whether an allocation is there that the type fits into, text where it belongs and nowhere else.
@@ -296,8 +359,7 @@ bool PointerJudge::may_lead_to(Address address, const PointerSlot& slot) const {
   const bool has_text = is_text(address, kTextSample);
   if (target != kNoType && is_character != has_text && !(has_text && each == 1)) return false;
   const uint64_t room = objects_.size_bytes(*id) - (address - objects_.address(*id));
-  const uint64_t large = types_.table().size_bytes(slot.large);
-  if (slot.range != PointerSlot::kNone || (large != 0 && large <= room && room - large < max_slack(room))) return true;
+  if (slot.range != PointerSlot::kNone || form_for(target, room) != target) return true;
   return each == 0 || (each <= room && (room - each < max_slack(room) || room % each < max_slack(room)));
 }
 

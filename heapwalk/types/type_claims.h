@@ -23,8 +23,9 @@ struct Source {  // a typed place whose pointers are followed
   const std::byte* data;
   uint64_t size_bytes;
   bool is_array;
-  const ElementUse* use = nullptr;  // of the elements, if not all are in use; then the data are the object's
-  uint64_t object_bytes = 0;
+  const ElementUse* use = nullptr;  // of the elements, if not all are in use; then the data are those of an object
+  uint64_t object_bytes = 0;        // … of this size …
+  uint64_t header_bytes = 0;        // … and begin there
 };
 
 struct Extent {  // of the elements behind a container's pointer, in bytes
@@ -34,6 +35,9 @@ struct Extent {  // of the elements behind a container's pointer, in bytes
   ElementUse::Form form = ElementUse::Form::leading;
   uint64_t zero_at = UINT64_MAX;  // an element that has to be zero
   uint64_t whole = UINT64_MAX;    // the allocation, elements and what the container keeps behind them
+  Address control = Address{0};   // of the bytes before the elements that say which are in use: so many …
+  uint64_t slots = 0;             // … of which the last may stand for no element
+  uint64_t behind = 0;            // the first element is so many bytes behind where the pointer leads
 };
 
 struct Candidate {
@@ -62,6 +66,8 @@ struct ClaimState {
   const TypeLayout& make_layout(TypeId type);
   // With those of what its pointers lead to: workers look at them, and must not make any.
   const TypeLayout& make_layouts(TypeId type);
+  // And of all that is a larger form of it.
+  void make_forms(TypeId type);
 };
 
 class PointerJudge {
@@ -84,7 +90,9 @@ class PointerJudge {
                                uint64_t size_bytes, Found& found);
   bool move_to_first(Candidate& candidate) const;
   bool is_plausible(const Candidate& candidate, uint64_t each, uint64_t room) const;
-  TypeId large_or_small(const PointerSlot& slot, const ObjectIndex::Nearest& nearest) const;
+  bool has_control_before(const Candidate& candidate, Address start, uint64_t each) const;
+  static ElementUse use_of(const Candidate& candidate, Address start);
+  TypeId form_for(TypeId target, uint64_t room) const;
   static Strength strength_of(const PointerSlot& slot, const Type& type, bool one, bool several);
   void judge(const Candidate& candidate, Found& found) const;
   bool has_vtable(Address object) const;

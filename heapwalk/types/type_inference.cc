@@ -39,25 +39,28 @@ constexpr size_t kFetchAhead = 16;          // objects whose bytes are on their 
 
 class TypeInference {
  public:
-  TypeInference(const CoreDump& dump, const ObjectIndex& objects, const RootSet& roots, TypeTable types, size_t threads,
-                Diagnostics& diagnostics)
+  TypeInference(const CoreDump& dump, const ObjectIndex& objects, const RootSet& roots, TypeTable types,
+                const ManagedHeap& managed, size_t threads, Diagnostics& diagnostics)
       : dump_(dump),
         objects_(objects),
         roots_(roots),
+        managed_(managed),
         threads_(threads),
         diagnostics_(diagnostics),
         agreement_(dump, objects, state_, roots.variables) {
     result_ = std::make_unique<ObjectTypes>();
     result_->table_ = std::move(types);
-    result_->containers_ = std::make_unique<Containers>(result_->table_);
+    LibraryTypes library = add_library_types(result_->table_);
+    result_->containers_ = std::make_unique<Containers>(result_->table_, std::move(library));
     result_->layouts_ = std::make_unique<TypeLayouts>(result_->table_, *result_->containers_);
     trait_objects_ = std::make_unique<TraitObjects>(dump_, result_->table_);
     state_.types = result_.get();
     judge_ = std::make_unique<PointerJudge>(dump_, objects_, state_);
   }
 
-  std::unique_ptr<const ObjectTypes> run() {
+  std::unique_ptr<const ObjectTypes> run(std::span<const RuntimeTypes> known) {
     assign_large(result_->kind_of_, objects_.size(), uint16_t{0});
+    for (const RuntimeTypes& types : known) adopt(types);
     claim_by_vtables();
     claim_by_roots(false);
     follow_claims();
@@ -80,6 +83,25 @@ class TypeInference {
     Address start;
   };
 
+  // What a run-time knows of its own objects.
+  void adopt(const RuntimeTypes& known) {
+    std::vector<uint16_t> kinds(known.kinds.size());
+    for (size_t i = 1; i < kinds.size(); ++i) {
+      const RuntimeTypes::Kind& kind = known.kinds[i];
+      const ObjectShape shape{.element = kind.element,
+                              .layout = nullptr,
+                              .header_bytes = kind.header_bytes,
+                              .is_array = kind.is_array,
+                              .has_tail = kind.has_tail};
+      kinds[i] = kind_of(shape, kind.evidence, Strength::runtime);
+    }
+    for (size_t i = 0; i < std::min(known.kind_of.size(), result_->kind_of_.size()); ++i) {
+      if (known.kind_of[i] == 0 || known.kind_of[i] >= kinds.size()) continue;
+      result_->kind_of_[i] = kinds[known.kind_of[i]];
+      if (result_->kind_of_[i] != 0) ++known_;
+    }
+  }
+
   // Every object whose first word is a vtable.
   void claim_by_vtables() {
     const Vtables vtables(dump_);
@@ -95,7 +117,7 @@ class TypeInference {
       const Region* region = nullptr;
       objects_.for_each(first, std::min(objects_.size() - first, kObjects) + first,
                         [&](ObjectId id, Address address, uint64_t size, AllocationState state) {
-                          if (state != AllocationState::used || size < 8) return;
+                          if (state != AllocationState::used || size < 8 || managed_.contains(address)) return;
                           const std::byte* data = bytes_at(region, address, 8);
                           if (data == nullptr) return;
                           auto type = vtables.class_at(Address{load<uint64_t>(data)});
@@ -178,11 +200,12 @@ class TypeInference {
       const ObjectShape shape = result_->shape_of(ObjectId{queued.object});
       if (shape.layout == nullptr || shape.layout->slots.empty()) continue;
       const uint64_t size_bytes = in_use(ObjectId{queued.object});
-      const std::byte* data = bytes_at(follower.region, queued.start, size_bytes);
-      if (data == nullptr || size_bytes <= shape.header_bytes) continue;
       const ElementUse* use = uses_.find(queued.object);
+      const uint64_t object_bytes = objects_.size_bytes(ObjectId{queued.object});
+      const std::byte* data = bytes_at(follower.region, queued.start, use == nullptr ? size_bytes : object_bytes);
+      if (data == nullptr || size_bytes <= shape.header_bytes) continue;
       judge_->follow({shape.layout, data + shape.header_bytes, size_bytes - shape.header_bytes, shape.is_array, use,
-                      use == nullptr ? 0 : objects_.size_bytes(ObjectId{queued.object})},
+                      object_bytes, shape.header_bytes},
                      follower);
     }
     judge_->judge_ahead(follower);
@@ -226,6 +249,7 @@ class TypeInference {
 
   void apply(const std::vector<Claim>& claims) {
     for (const Claim& claim : claims) {
+      if (managed_.contains(claim.start)) continue;
       const Strength known = state_.known_strength(claim.object);
       if (claim.strength >= known) {
         const ObjectShape shape = result_->shape_of(ObjectId{claim.object});
@@ -347,13 +371,24 @@ class TypeInference {
     if (FieldCompany::is_guessable(*layout)) guessable_.push_back(object);
   }
 
-  static uint64_t key_of(const ObjectShape& shape, TypeEvidence evidence, Strength strength) {
-    return uint64_t{index(shape.element)} << 32 | uint64_t{shape.header_bytes} << 8 | uint64_t{shape.is_array} << 4 |
-           uint64_t{shape.has_tail} << 3 | static_cast<uint64_t>(evidence) | static_cast<uint64_t>(strength) << 16;
+  struct KindKey {
+    uint64_t element_and_claim = UINT64_MAX;
+    uint32_t header_bytes = 0;
+    bool operator==(const KindKey&) const = default;
+    struct Hash {
+      size_t operator()(const KindKey& key) const {
+        return (key.element_and_claim ^ uint64_t{key.header_bytes} << 20) * 0x9e3779b97f4a7c15;
+      }
+    };
+  };
+  static KindKey key_of(const ObjectShape& shape, TypeEvidence evidence, Strength strength) {
+    return {uint64_t{index(shape.element)} << 32 | uint64_t{shape.is_array} << 4 | uint64_t{shape.has_tail} << 3 |
+                static_cast<uint64_t>(evidence) | static_cast<uint64_t>(strength) << 16,
+            shape.header_bytes};
   }
 
   uint16_t kind_of(const ObjectShape& shape, TypeEvidence evidence, Strength strength) {
-    const uint64_t key = key_of(shape, evidence, strength);
+    const KindKey key = key_of(shape, evidence, strength);
     if (key == last_key_) return last_kind_;
     auto at = kind_numbers_.find(key);
     last_key_ = key;
@@ -421,6 +456,7 @@ class TypeInference {
   const CoreDump& dump_;
   const ObjectIndex& objects_;
   const RootSet& roots_;
+  const ManagedHeap& managed_;
   size_t threads_;
   Diagnostics& diagnostics_;
   std::unique_ptr<ObjectTypes> result_;
@@ -434,8 +470,8 @@ class TypeInference {
   std::unique_ptr<TraitObjects> trait_objects_;
   std::vector<Queued> queue_;  // objects whose pointers are to be followed
   ElementUses uses_;
-  std::unordered_map<uint64_t, uint16_t> kind_numbers_;
-  uint64_t last_key_ = UINT64_MAX;  // most claims in a row are of one kind
+  std::unordered_map<KindKey, uint16_t, KindKey::Hash> kind_numbers_;
+  KindKey last_key_;  // most claims in a row are of one kind
   uint16_t last_kind_ = 0;
   std::unordered_map<std::string, uint32_t> type_numbers_;
   uint64_t known_ = 0;  // objects that have a type
@@ -445,8 +481,9 @@ class TypeInference {
 };
 
 std::unique_ptr<const ObjectTypes> infer_types(const CoreDump& dump, const ObjectIndex& objects, const RootSet& roots,
-                                               TypeTable types, size_t threads, Diagnostics& diagnostics) {
-  return TypeInference(dump, objects, roots, std::move(types), threads, diagnostics).run();
+                                               TypeTable types, std::span<const RuntimeTypes> known,
+                                               const ManagedHeap& managed, size_t threads, Diagnostics& diagnostics) {
+  return TypeInference(dump, objects, roots, std::move(types), managed, threads, diagnostics).run(known);
 }
 
 }  // namespace heapwalk

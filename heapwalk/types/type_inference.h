@@ -18,12 +18,16 @@
 
 #include "dump/base/diagnostics.h"
 #include "dump/core_dump.h"
+#include "heapwalk/managed_heap.h"
 #include "heapwalk/root_set.h"
 #include "heapwalk/types/object_types.h"
+#include "heapwalk/types/runtime_types.h"
 
 namespace heapwalk {
 
+// `known`: by run-times, each for the objects of its own; they are the last word on all of the managed heap.
 std::unique_ptr<const ObjectTypes> infer_types(const CoreDump& dump, const ObjectIndex& objects, const RootSet& roots,
-                                               TypeTable types, size_t threads, Diagnostics& diagnostics);
+                                               TypeTable types, std::span<const RuntimeTypes> known,
+                                               const ManagedHeap& managed, size_t threads, Diagnostics& diagnostics);
 
 }  // namespace heapwalk

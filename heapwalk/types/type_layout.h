@@ -28,7 +28,6 @@ struct PointerSlot {
   bool is_container = false;  // the container's own pointer
   bool is_weak = false;       // one reading of a union among several
   bool is_single = false;     // never to an array of records, unless a range says so
-  TypeId large = kNoType;     // unless the allocation is as large as this
   uint16_t range = kNone;     // it points to elements: which of the layout's ranges says how many
   uint16_t guard = kNone;     // it is there only if this one of the layout's guards says so
   bool is_erased = false;     // what it leads to, or whether it is a pointer at all, only a function beside it knows
@@ -48,19 +47,22 @@ struct ElementRange {
   uint32_t begin_offset_bytes = kNone;     // the pointer to the first element in use, if that is not the first of all
   uint32_t head_offset_bytes = kNone;      // its number, in a ring
   uint32_t vtable_offset_bytes = kNone;    // the vtable of a Rust trait object: it knows the element
+  uint32_t control_offset_bytes = kNone;   // the pointer to the bytes that say which elements are in use
+  uint8_t more = 0;                        // there is room for so many more than the capacity says
+  const ContainerRule* rule = nullptr;     // that these words are read by
 };
 
 // optional and variant, long strings, tree nodes that are not full: part of the value is there only if a number beside it
 // says so.
 struct Guard {
   static constexpr uint16_t kNone = UINT16_MAX;
-  enum class Test : uint8_t { not_zero, equal, above, none_of };
+  enum class Test : uint8_t { not_zero, equal, above, at_most, none_of };
   uint32_t offset_bytes = 0;
   uint8_t size_bytes = 1;  // 1, 2, 4 or 8
   Test test = Test::not_zero;
   uint16_t outer = kNone;  // the guard of what this one is part of: it comes earlier, and has to hold too
   uint64_t mask = UINT64_MAX;
-  uint64_t value = 0;                 // that the number is equal to, or above
+  uint64_t value = 0;                 // that the number is equal to, above, or at most
   std::vector<uint64_t> others = {};  // none of which it is
 };
 

@@ -86,6 +86,8 @@ struct Namer {
       object.name_parts(*this);
     } else if constexpr (requires { object.parts(); }) {
       std::apply([this](const auto&... part) { (this->visit(part), ...); }, object.parts());
+    } else if constexpr (requires { name_library_parts(*this, object); }) {  // of other libraries
+      name_library_parts(*this, object);
     }
   }
   template <class A, class B>

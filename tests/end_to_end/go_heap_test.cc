@@ -77,17 +77,21 @@ void expect_variables(const Analysis& analysis, const GoHeapDump::Segment& segme
   EXPECT_EQ(difference.substr(0, 500), "") << fmt::format("in [{:#x}, {:#x})", range.begin.value, range.end.value);
 }
 
+// The goroutine that writes the truth runs: its registers and innermost frame have no pointer map, and one of their words may
+// still lead to garbage. What only such words reach is known to be uncertain.
 void expect_fates(const Analysis& analysis, const std::vector<PlantedObject>& planted) {
-  std::map<std::string, std::map<bool, size_t>> fates;
+  std::map<std::string, std::map<Stage, size_t>> fates;
   for (const PlantedObject& object : planted) {
     const auto id = analysis.objects.find_used(object.address);
     ASSERT_TRUE(id) << object.name;
-    const bool reached = analysis.reachability.stage_of(analysis.graph.node_of(*id)) != Stage::leaked;
-    fates[object.fate][reached] += 1;
-    if (object.fate == "finalizable") continue;  // it is garbage, which its finalizer will see once more
-    EXPECT_EQ(reached, object.fate == "live") << object.fate << " " << object.name << " held by " << object.holder;
+    const Stage stage = analysis.reachability.stage_of(analysis.graph.node_of(*id));
+    fates[object.fate][stage] += 1;
+    EXPECT_FALSE(object.fate == "live" && stage == Stage::leaked) << object.name << " held by " << object.holder;
+    EXPECT_FALSE(object.fate == "garbage" && stage == Stage::exact) << object.name << " held by " << object.holder;
   }
-  for (const char* fate : {"live", "garbage"}) EXPECT_GE(fates[fate].size(), 1u) << fate;
+  EXPECT_GE(fates["live"][Stage::exact], 5u);
+  EXPECT_GE(fates["garbage"][Stage::leaked], 5u);
+  EXPECT_LE(fates["garbage"][Stage::conservative], 2u);
 }
 
 void expect_truth(const std::string& core, const std::string& binary, const GoTruth& truth) {

@@ -257,6 +257,7 @@ std::vector<Variant> variants() {
     all.push_back({toolchain, "-gcflags='all=-N -l'", {"rate=1"}, "every allocation, nothing inlined"});
     all.push_back({toolchain, "-buildmode=pie", {"rate=524288"}, "as by default, PIE"});
     all.push_back({toolchain, "", {"collect=no", "end=crash"}, "no collection, crash"});
+    all.push_back({toolchain, "-ldflags='-s -w'", {}, "stripped"});
   }
   return all;
 }
@@ -268,32 +269,27 @@ class GoStatistics : public GoProfiles {};
 
 // What no cache holds back, or is counted with what the caches hold.
 void expect_counters(const Json& ours, const Json& theirs) {
-  for (const char* name :
-       {"Alloc", "TotalAlloc", "Mallocs", "Frees", "HeapAlloc", "HeapInuse", "HeapReleased", "HeapObjects", "MSpanSys",
-        "MCacheInuse", "MCacheSys", "BuckHashSys", "LastGC", "PauseTotalNs", "NumGC", "NumForcedGC"})
+  for (const char* name : {"Alloc", "TotalAlloc", "Mallocs", "Frees", "HeapAlloc", "HeapObjects", "LastGC",
+                           "PauseTotalNs", "NumGC", "NumForcedGC"})
     EXPECT_EQ(ours[name].number(), theirs[name].number()) << name;
 }
 
 void expect_same_memory(const Json& ours, const Json& theirs) {
   for (const char* name :
-       {"Sys", "HeapSys", "HeapIdle", "StackInuse", "StackSys", "MSpanInuse", "GCSys", "OtherSys", "NextGC"})
+       {"Sys", "HeapSys", "HeapIdle", "HeapInuse", "HeapReleased", "StackInuse", "StackSys", "MSpanInuse", "MSpanSys",
+        "MCacheInuse", "MCacheSys", "BuckHashSys", "GCSys", "OtherSys", "NextGC"})
     EXPECT_EQ(ours[name].number(), theirs[name].number()) << name;
 }
 
-// ReadMemStats empties all caches first. Stacks in them go back to the heap, and the collector's lists of spans may need another
-// piece of memory from the system, of 256 KiB. NextGC follows from both, as there is a memory limit.
+// Where the process went on and read its statistics later, caches were emptied, stacks cut and spans freed meanwhile: within the
+// heap and its stacks memory only changes its use. The run-time's own may have grown by a few pieces of 256 KiB.
 void expect_after_emptying(const Json& ours, const Json& theirs) {
   constexpr uint64_t kPiece = 256 << 10;
   auto grown = [&](const char* name) { return theirs[name].number() - ours[name].number(); };
-  EXPECT_EQ(grown("HeapIdle") + grown("StackInuse"), 0U);
   EXPECT_EQ(grown("HeapSys") + grown("StackSys"), 0U);
-  EXPECT_EQ(grown("HeapSys"), grown("HeapIdle"));
-  EXPECT_LE(grown("HeapIdle"), kPiece);
-  EXPECT_LE(theirs["MSpanInuse"].number(), ours["MSpanInuse"].number());
   EXPECT_EQ(grown("Sys") % kPiece, 0U);
-  EXPECT_LE(grown("Sys"), kPiece);
-  EXPECT_EQ(grown("GCSys") + grown("OtherSys"), grown("Sys"));
-  EXPECT_NEAR(ours["NextGC"].real(), theirs["NextGC"].real(), 2 * kPiece);
+  EXPECT_LE(grown("Sys"), 4 * kPiece);
+  EXPECT_EQ(ours["MCacheInuse"].number(), theirs["MCacheInuse"].number());
 }
 
 TEST_P(GoStatistics, Statistics) {
@@ -380,23 +376,16 @@ class GoNoProfiles : public testing::Test {
 
 TEST_F(GoNoProfiles, OneLineSaysWhy) {
   if (go_toolchains().empty()) GTEST_SKIP() << "go is not installed";
-  const std::string go = go_toolchains().front();
-  {
-    const Recording recording({go, "", {"rate=0", "waits=no"}, ""});
-    if (!recording.run->skip_reason().empty()) GTEST_SKIP() << recording.run->skip_reason();
-    ASSERT_EQ(recording.error, "");
-    EXPECT_NE(error_of(recording, "heap").find("the program set runtime.MemProfileRate to 0"), std::string::npos);
-    EXPECT_NE(error_of(recording, "block").find("never called runtime.SetBlockProfileRate"), std::string::npos);
-    EXPECT_NE(error_of(recording, "mutex").find("never called runtime.SetMutexProfileFraction"), std::string::npos);
-    EXPECT_EQ(run_heapwalk({"profile", recording.run->core_path()}).status, 2) << "--kind is missing";
-    EXPECT_EQ(run_heapwalk({"profile", "--kind", "cpu", recording.run->core_path()}).status, 2);
-    EXPECT_EQ(recording.profile("heap", {"--format", "json"}).status, 2);
-    EXPECT_EQ(recording.profile("memstats", {"--format", "tsv"}).status, 2);
-  }
-  const Recording stripped({go, "-ldflags='-s -w'", {}, ""});
-  ASSERT_EQ(stripped.error, "");
-  for (const char* kind : {"heap", "allocs", "goroutine", "threadcreate", "block", "mutex", "memstats"})
-    EXPECT_NE(error_of(stripped, kind).find("stripped"), std::string::npos) << kind;
+  const Recording recording({go_toolchains().front(), "", {"rate=0", "waits=no"}, ""});
+  if (!recording.run->skip_reason().empty()) GTEST_SKIP() << recording.run->skip_reason();
+  ASSERT_EQ(recording.error, "");
+  EXPECT_NE(error_of(recording, "heap").find("the program set runtime.MemProfileRate to 0"), std::string::npos);
+  EXPECT_NE(error_of(recording, "block").find("never called runtime.SetBlockProfileRate"), std::string::npos);
+  EXPECT_NE(error_of(recording, "mutex").find("never called runtime.SetMutexProfileFraction"), std::string::npos);
+  EXPECT_EQ(run_heapwalk({"profile", recording.run->core_path()}).status, 2) << "--kind is missing";
+  EXPECT_EQ(run_heapwalk({"profile", "--kind", "cpu", recording.run->core_path()}).status, 2);
+  EXPECT_EQ(recording.profile("heap", {"--format", "json"}).status, 2);
+  EXPECT_EQ(recording.profile("memstats", {"--format", "tsv"}).status, 2);
 }
 
 // The time-stamp counter's rate was never measured: delays stay in its cycles, and this is said.

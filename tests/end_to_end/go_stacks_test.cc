@@ -10,6 +10,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <random>
 #include <set>
 #include <sstream>
 
@@ -20,6 +21,7 @@
 #include "tests/support/go_heap_dump.h"
 #include "tests/support/go_toolchain.h"
 #include "tests/support/go_traceback.h"
+#include "tests/support/patched_core.h"
 #include "tests/support/run_program.h"
 #include "tests/support/temporary_directory.h"
 
@@ -224,6 +226,15 @@ TEST_P(GoStacks, SlotsOfFramesAreAsTheRunTimeDumpedThem) {
     if (goroutine->status != go::GoroutineStatus::waiting && goroutine->status != go::GoroutineStatus::syscall)
       continue;
     SCOPED_TRACE(fmt::format("goroutine {} [{}]", truth.id, goroutine->state()));
+    EXPECT_EQ(goroutine->is_system, truth.is_system);
+    EXPECT_EQ(goroutine->created_at.value, truth.created_at);
+    if (goroutine->is_system) continue;  // they go on by themselves
+    EXPECT_EQ(goroutine->defers, truth.deferred);
+    EXPECT_EQ(goroutine->panics, truth.panicking);
+    EXPECT_EQ(static_cast<uint64_t>(goroutine->wait_since_ns), truth.waiting_since);
+    if (!goroutine->wait_reason.empty()) {
+      EXPECT_EQ(std::string(goroutine->wait_reason), truth.wait_reason);
+    }
     walker.walk(*goroutine, stack);
     if (!is_dumped_by_maps(stack)) continue;
     ASSERT_EQ(stack.frames.size(), truth.frames.size());
@@ -231,7 +242,7 @@ TEST_P(GoStacks, SlotsOfFramesAreAsTheRunTimeDumpedThem) {
       EXPECT_EQ(stack.frames[i].sp, truth.frames[i].stack_pointer);
       EXPECT_EQ(stack.frames[i].pc, truth.frames[i].pc);
     }
-    scanner.scan(*goroutine, stack, pointers);
+    scanner.scan(*goroutine, stack, walker, pointers);
     std::set<uint64_t> found;
     for (const go::StackPointer& pointer : pointers)
       if (pointer.kind == go::SlotKind::local || pointer.kind == go::SlotKind::argument) found.insert(pointer.at.value);
@@ -240,8 +251,8 @@ TEST_P(GoStacks, SlotsOfFramesAreAsTheRunTimeDumpedThem) {
     ++goroutines;
     slots += wanted.size();
   }
-  EXPECT_GE(goroutines, 35U);
-  EXPECT_GE(slots, 80U);
+  EXPECT_GE(goroutines, 30U);
+  EXPECT_GE(slots, 60U);
 }
 
 struct Plant {
@@ -299,7 +310,7 @@ TEST_P(GoStacks, PointersAreLiveWhereTheCollectorSaysSo) {
   std::vector<go::StackPointer> pointers, roots;
   for (const go::Goroutine& goroutine : core_->goroutines.all) {
     walker.walk(goroutine, stack);
-    scanner.scan(goroutine, stack, pointers);
+    scanner.scan(goroutine, stack, walker, pointers);
     roots.insert(roots.end(), pointers.begin(), pointers.end());
   }
   EXPECT_EQ(scanner.frames_without_maps(), 0U);
@@ -322,6 +333,80 @@ TEST_P(GoStacks, PointersAreLiveWhereTheCollectorSaysSo) {
     }
   }
   EXPECT_GE(dead, 2U);
+}
+
+TEST_P(GoStacks, StacksInPiecesHoldTheSamePointers) {
+  go::StackWalker whole(*core_->dump, *core_->process, *core_->functions);
+  go::StackScanner scanner(*core_->dump, *core_->process);
+  go::GoroutineStack stack;
+  std::vector<go::StackPointer> wanted, found;
+  auto key = [](const go::StackPointer& pointer) {
+    return std::tuple(pointer.at.value, pointer.value, pointer.exact, pointer.kind);
+  };
+  for (const size_t size : {1, 2, 7}) {
+    go::StackWalker pieces(*core_->dump, *core_->process, *core_->functions, size);
+    for (const go::Goroutine& goroutine : core_->goroutines.all) {
+      whole.walk(goroutine, stack);
+      const size_t frames = stack.frames.size();
+      scanner.scan(goroutine, stack, whole, wanted);
+      pieces.walk(goroutine, stack);
+      EXPECT_EQ(stack.more.has_value(), frames > size);
+      scanner.scan(goroutine, stack, pieces, found);
+      EXPECT_TRUE(std::ranges::equal(found, wanted, {}, key, key)) << goroutine.id;
+    }
+  }
+}
+
+// Words of the run-time's own data replaced by others, at random: whatever is then found, the reading ends, and stays within
+// the stacks.
+TEST_P(GoStacks, DamagedRunTimeDataIsSurvived) {
+  std::vector<AddressRange> targets;
+  size_t read = 0;
+  const go::Layout& layout = core_->process->layout;
+  for (const go::ModuleData& module : core_->process->modules) {
+    targets.push_back(AddressRange::of(module.address, layout.offset(go::Field::moduledata_size)));
+    targets.push_back(AddressRange::of(module.pc_header, 1 << 20));
+  }
+  for (const go::Goroutine& goroutine : core_->goroutines.all) {
+    targets.push_back(AddressRange::of(goroutine.g, layout.offset(go::Field::g_size)));
+    targets.push_back({std::max(goroutine.stack.begin, goroutine.stack.end - 512), goroutine.stack.end});
+    for (const go::Blocker& blocker : goroutine.blocked_on)
+      targets.push_back(AddressRange::of(blocker.sudog, layout.offset(go::Field::sudog_size)));
+  }
+  for (unsigned seed = 0; seed < 12; ++seed) {
+    std::mt19937_64 random(seed);
+    PatchedCore patched(*core_->dump);
+    const size_t first = seed % 4 == 0 ? 0 : 1;  // without the module data nothing else is found
+    for (int i = 0; i < 400; ++i) {
+      const AddressRange& target = targets[first + random() % (targets.size() - first)];
+      const Address at = target.begin + random() % target.size_bytes() / 8 * 8;
+      const AddressRange& other = targets[random() % targets.size()];
+      const uint64_t values[] = {
+          0, random(), UINT64_MAX, other.begin.value, other.begin.value + 8 * (random() % 64), 1 + random() % 4096};
+      patched.poke(at, values[random() % std::size(values)]);
+    }
+    Diagnostics diagnostics;
+    const auto process = go::find_process(patched.dump(), diagnostics);
+    if (!process) continue;
+    ++read;
+    const go::Functions functions(patched.dump().memory, process->layout, process->modules);
+    const go::Goroutines goroutines = go::read_goroutines(patched.dump(), *process, functions, diagnostics);
+    go::StackWalker walker(patched.dump(), *process, functions);
+    go::StackScanner scanner(patched.dump(), *process);
+    go::GoroutineStack stack;
+    std::vector<go::StackPointer> pointers;
+    for (const go::Goroutine& goroutine : goroutines.all) {
+      walker.walk(goroutine, stack);
+      Address last;
+      for (const go::Frame& frame : stack.frames) {
+        EXPECT_TRUE(last <= frame.sp && frame.sp <= frame.fp && frame.fp <= goroutine.stack.end);
+        last = frame.fp;
+        EXPECT_FALSE(lines_of(frame).empty());
+      }
+      scanner.scan(goroutine, stack, walker, pointers);
+    }
+  }
+  EXPECT_GE(read, 9U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Builds, GoStacks, testing::ValuesIn(builds()));

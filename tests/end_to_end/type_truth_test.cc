@@ -64,6 +64,10 @@ std::vector<Variant> variants() {
       {"clang_O2", "typed_heap.cc", "clang++", {"-g", "-O2"}},
       {"clang_split", "typed_heap.cc", "clang++", {"-g", "-O2", "-gsplit-dwarf"}},
       {"clang_libcxx", "typed_heap.cc", "clang++", {"-g", "-O2", "-stdlib=libc++"}},
+      {"libraries_gcc_O0", "typed_heap_libraries.cc", "g++", {"-g", "-O0"}},
+      {"libraries_gcc_O2", "typed_heap_libraries.cc", "g++", {"-g", "-O2"}},
+      {"libraries_clang_O0", "typed_heap_libraries.cc", "clang++", {"-g", "-O0"}},
+      {"libraries_clang_O2", "typed_heap_libraries.cc", "clang++", {"-g", "-O2"}},
       {"c_gcc_O0", "typed_heap_c.c", "gcc", {"-g", "-O0"}},
       {"c_gcc_O2", "typed_heap_c.c", "gcc", {"-g", "-O2"}},
       {"c_clang_O2", "typed_heap_c.c", "clang", {"-g", "-O2"}},
@@ -74,6 +78,22 @@ std::vector<Variant> variants() {
 
 bool is_cxx(const Variant& variant) {
   return std::string_view(variant.source).ends_with(".cc");
+}
+
+// Containers of abseil and boost.
+bool uses_libraries(const Variant& variant) {
+  return std::string_view(variant.source).find("libraries") != std::string_view::npos;
+}
+
+// What links abseil; empty: it is not here.
+std::vector<std::string> abseil_flags() {
+  const CommandResult flags =
+      run_command({"pkg-config", "--libs", "absl_flat_hash_map", "absl_flat_hash_set", "absl_node_hash_map",
+                   "absl_node_hash_set", "absl_btree", "absl_inlined_vector", "absl_fixed_array"});
+  std::vector<std::string> words = {"-Wl,--as-needed"};
+  std::istringstream text(flags.output);
+  for (std::string word; flags.status == 0 && text >> word;) words.push_back(word);
+  return words.size() == 1 ? std::vector<std::string>() : words;
 }
 
 bool is_rust(const Variant& variant) {
@@ -92,6 +112,11 @@ std::string find_compiler(const std::string& name) {
 // Why this machine cannot build the variant; empty: it can.
 std::string why_not(const Variant& variant, const std::string& compiler, const TemporaryDirectory& directory) {
   if (compiler.empty()) return fmt::format("{}: no such compiler here", variant.compiler);
+  if (uses_libraries(variant)) {
+    const std::string probe = directory.write("probe.cc", "#include <boost/unordered_map.hpp>\nint main() {}\n");
+    const bool has_boost = run_command({compiler, "-fsyntax-only", probe}).status == 0;
+    return !has_boost ? "no boost here" : abseil_flags().empty() ? "no abseil here" : "";
+  }
   if (std::ranges::find(variant.flags, "-stdlib=libc++") == variant.flags.end()) return "";
   const std::string source = directory.write("probe.cc", "#include <map>\nstd::map<int, int> m;\nint main() {}\n");
   const CommandResult built = run_command({compiler, "-stdlib=libc++", source, "-o", directory.file("probe")});
@@ -108,6 +133,7 @@ std::string build(const Variant& variant, const std::string& compiler, const Tem
     if (!is_cxx(variant)) command.emplace_back("-D_GNU_SOURCE");
   }
   command.insert(command.end(), variant.flags.begin(), variant.flags.end());
+  if (uses_libraries(variant)) std::ranges::copy(abseil_flags(), std::back_inserter(command));
   if (!run_tool(command)) return "";
   if (!variant.separate_debug_info) return program;
   const std::string debug = program + ".debug";

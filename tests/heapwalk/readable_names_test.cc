@@ -27,6 +27,16 @@ TEST(ReadableTypeName, KeepsWhatTells) {
   EXPECT_EQ(readable_type_name("ns::Session*"), "ns::Session*");
 }
 
+TEST(ReadableTypeName, NamesGoPackagesByTheirLastPart) {
+  EXPECT_EQ(readable_type_name("map[string]*github.com/acme/shop/cart.Item"), "map[string]*cart.Item");
+  EXPECT_EQ(readable_type_name("goroutine 7 [select] a.b/c/v2/server.(*client).readLoop"),
+            "goroutine 7 [select] server.(*client).readLoop");
+  EXPECT_EQ(readable_type_name("map.group[encoding/json.Number,[]net/http.Header]"),
+            "map.group[json.Number,[]http.Header]");
+  EXPECT_EQ(readable_type_name("/dev/shm/pool.bin 0x7f00"), "/dev/shm/pool.bin 0x7f00");
+  EXPECT_EQ(readable_type_name("ns::operator/"), "ns::operator/");
+}
+
 TEST(ReadableTypeName, LeavesUnmatchedBracketsAlone) {
   EXPECT_EQ(readable_type_name("broken<int, std::allocator<int"), "broken<int, std::allocator<int");
   EXPECT_EQ(readable_type_name(", std::less<"), ", std::less<");

@@ -105,6 +105,41 @@ TEST_F(ShowContainerValues, AVectorIsItsSizes) {
   EXPECT_EQ(show(type), "numbers = size 3, capacity 8\n");
 }
 
+// abseil: the lowest bit of the size says that the elements are elsewhere.
+TEST_F(ShowContainerValues, AnInlinedVectorHasRoomInside) {
+  TypeId heap = record("Allocation", 16,
+                       {{.name = "allocated_data", .type = pointer(int_)},
+                        {.name = "allocated_capacity", .type = long_, .offset_bytes = 8}});
+  TypeId inside = record("Inlined", 24, {{.name = "inlined_data", .type = builder_.array_of(char_, 24)}});
+  TypeId data = record("Data", 24, {{.name = "allocated", .type = heap}, {.name = "inlined", .type = inside}}, {},
+                       TypeKind::union_);
+  TypeId vector =
+      record("absl::lts_20240722::InlinedVector<int, 6>", 32,
+             {{.name = "metadata_", .type = long_}, {.name = "data_", .type = data, .offset_bytes = 8}}, {int_});
+  TypeId type = record("R", 32, {{.name = "flags", .type = vector}});
+  put(0, uint64_t{4 << 1});
+  put(16, uint64_t{0x12345678});  // elements
+  EXPECT_EQ(show(type), "flags = size 4, capacity 6\n");
+  put(0, uint64_t{9 << 1 | 1});
+  put(16, uint64_t{12});
+  EXPECT_EQ(show(type), "flags = size 9, capacity 12\n");
+  put(16, uint64_t{8});
+  EXPECT_NE(show(type).find("allocated_capacity = 8\n"), std::string::npos) << "more than there is room for";
+}
+
+// abseil's tables: the size shares its word with other things, the capacity may be a logarithm.
+TEST_F(ShowContainerValues, ATableIsItsSizeAndItsSlots) {
+  TypeId table = record("absl::lts_20240722::container_internal::raw_hash_set<P>", 32,
+                        {{.name = "control_", .type = pointer(char_)},
+                         {.name = "slots_", .type = pointer(kNoType), .offset_bytes = 8},
+                         {.name = "capacity_", .type = long_, .offset_bytes = 16},
+                         {.name = "size_", .type = long_, .offset_bytes = 24}});
+  put(16, uint64_t{15});
+  put(24, uint64_t{3 << 1 | 1});
+  TypeId set = record("absl::lts_20240722::flat_hash_set<int>", 32, {{.name = "", .type = table, .is_base = true}});
+  EXPECT_EQ(show(record("R", 32, {{.name = "readers", .type = set}})), "readers = size 3, capacity 15\n");
+}
+
 TEST_F(ShowContainerValues, AMapIsItsSizeAndANodeItsValue) {
   TypeId base = record("std::_Rb_tree_node_base", 32, {{.name = "_M_parent", .type = long_, .offset_bytes = 8}});
   TypeId buffer =

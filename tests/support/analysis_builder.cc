@@ -157,7 +157,8 @@ Analysis AnalysisBuilder::build() const {
   analysis.objects = ObjectIndex::build(std::move(sinks), analysis.diagnostics);
   if (analysis.objects.size() != objects_.size()) std::abort();
   analysis.roots = roots_;
-  analysis.types = infer_types(*analysis.dump, analysis.objects, analysis.roots, TypeTable(), 1, analysis.diagnostics);
+  analysis.types =
+      infer_types(*analysis.dump, analysis.objects, analysis.roots, TypeTable(), {}, {}, 1, analysis.diagnostics);
   analysis.graph = make_graph(analysis.roots);
   analysis.reachability = find_reachable(analysis.graph, analysis.objects);
   analysis.dominators = find_dominators(analysis.graph, analysis.reachability, analysis.objects);

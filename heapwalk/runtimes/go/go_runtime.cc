@@ -4,9 +4,11 @@
 
 #include "heapwalk/roots/find_roots.h"
 #include "heapwalk/roots/word_scan.h"
+#include "heapwalk/runtimes/go/captured_variables.h"
 #include "heapwalk/runtimes/go/goroutine_roots.h"
 #include "heapwalk/runtimes/go/heap_decoder.h"
 #include "heapwalk/runtimes/go/heap_pointers.h"
+#include "heapwalk/runtimes/go/object_typing.h"
 #include "heapwalk/runtimes/go/specials.h"
 
 namespace heapwalk::go {
@@ -53,6 +55,7 @@ class GoRuntime final : public Runtime {
     for (const Handle& handle : handles_)
       managed.exact_words.insert(managed.exact_words.end(), handle.pointers.begin(), handle.pointers.end());
     goroutines_.emplace(*heap_, diagnostics);
+    closures_ = closure_entries(goroutines_->functions());
     goroutines_->add_words(managed);
     std::ranges::sort(managed.exact_words);
     std::ranges::sort(managed.conservative_words);
@@ -60,12 +63,44 @@ class GoRuntime final : public Runtime {
     return managed;
   }
 
-  void add_roots(const RootInputs& inputs, RootSet& set) const override {
+  std::vector<Address> frame_pcs() const override {
+    std::vector<Address> pcs = goroutines_->frame_pcs();
+    pcs.insert(pcs.end(), closures_.begin(), closures_.end());
+    return pcs;
+  }
+
+  void add_roots(const RootInputs& inputs, FramePlaces& places, RootSet& set) override {
     for (const Span& span : heap_->spans())
       if (span.state == SpanState::manual) set.stack_ranges.push_back(span.range());
     set.stack_ranges = merged(std::move(set.stack_ranges));
-    goroutines_->add_roots(inputs, set);
+    goroutines_->add_roots(inputs, places, set);
     add_handles(set);
+    captured_ = find_captured(closures_, places);
+  }
+
+  RuntimeTypes type_objects(const ObjectIndex& objects, const RootSet& roots, const ManagedHeap& managed,
+                            TypeTableBuilder& builder, size_t threads, Diagnostics& diagnostics) const override {
+    GoTypes types(dump_.memory, process_, builder);
+    types.add_listed(diagnostics);
+    ObjectTyping typing = go::type_objects({.dump = dump_,
+                                            .heap = *heap_,
+                                            .objects = objects,
+                                            .roots = roots,
+                                            .functions = goroutines_->functions(),
+                                            .specials = specials_,
+                                            .pointer_words = managed.exact_words,
+                                            .captured = &captured_,
+                                            .threads = threads},
+                                           types, diagnostics);
+    types.report(diagnostics);
+    RuntimeTypes result;
+    for (size_t i = 1; i < typing.kinds.size(); ++i) {
+      const ObjectKind& kind = typing.kinds[i];
+      result.kinds.push_back(
+          {kind.element, kind.is_array, kind.has_tail, kind.header_bytes, evidence_of(kind.strength)});
+    }
+    result.kind_of = std::move(typing.kind_of);
+    return result;
   }
 
  private:
@@ -88,6 +123,8 @@ class GoRuntime final : public Runtime {
   std::vector<Special> specials_;
   std::vector<Handle> handles_;
   std::optional<GoroutineRoots> goroutines_;
+  std::vector<Address> closures_;  // entries of their functions
+  CapturedVariables captured_;
 };
 
 }  // namespace

@@ -46,7 +46,9 @@ bool is_chained(GoKind kind) {
 }  // namespace
 
 void GoTypes::add_listed(Diagnostics& diagnostics) {
-  for (Address type : list_types(*memory_, *process_, diagnostics)) graph_.add(type);
+  ListedTypes listed = list_types(*memory_, *process_, diagnostics);
+  for (Address type : listed.types) graph_.add(type);
+  itabs_ = std::move(listed.itabs);
   settle(0);
 }
 
@@ -55,6 +57,26 @@ TypeId GoTypes::add(Address type) {
   const uint32_t node = graph_.add(type);
   if (graph_.size() > first) settle(first);
   return id_of(node);
+}
+
+// { F uintptr; … }
+std::vector<Address> GoTypes::closure_structs() const {
+  std::vector<Address> found;
+  for (uint32_t node = 0; node < graph_.size(); ++node) {
+    const auto fields = graph_.fields(graph_[node]);
+    if (fields.size() < 2 || graph_[node].descriptor.is_named || fields[0].offset_bytes != 0) continue;
+    if (fields[0].name != "F" && fields[0].name != ".F") continue;
+    if (fields[0].type == kNoNode || graph_[fields[0].type].descriptor.kind != GoKind::kUintptr) continue;
+    found.push_back(graph_[node].descriptor.address);
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
+std::vector<Address> GoTypes::addresses() const {
+  std::vector<Address> all;
+  for (uint32_t node = 0; node < graph_.size(); ++node) all.push_back(graph_[node].descriptor.address);
+  return all;
 }
 
 void GoTypes::report(Diagnostics& diagnostics) const {

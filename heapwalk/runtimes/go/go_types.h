@@ -67,6 +67,11 @@ class GoTypes {
     return at == maps_.end() ? MapTypes{} : at->second;
   }
 
+  // Descriptors of unnamed structs that begin with the address of code: what closures are. Sorted.
+  std::vector<Address> closure_structs() const;
+  std::vector<Address> addresses() const;  // of all descriptors that were added
+  const std::vector<Address>& itabs() const { return itabs_; }
+
   const TypeTable& table() const { return builder_->table(); }
   TypeTableBuilder& builder() { return *builder_; }
   // What did not hold together.
@@ -91,6 +96,7 @@ class GoTypes {
   TypeTableBuilder* builder_;
   GoRecords records_;
   TypeGraph graph_;
+  std::vector<Address> itabs_;
   std::vector<TypeId> ids_;                          // by node
   std::unordered_map<uint32_t, uint32_t> group_of_;  // groups' and buckets' nodes: the map
   std::unordered_map<uint32_t, TypeId> unfilled_;    // nodes whose records this opened

@@ -4,7 +4,8 @@
 #include <map>
 
 #include "heapwalk/roots/find_roots.h"
-#include "heapwalk/runtimes/go/stack_scan.h"
+#include "heapwalk/roots/frame_roots.h"
+#include "heapwalk/roots/word_scan.h"
 
 namespace heapwalk::go {
 namespace {
@@ -12,8 +13,8 @@ namespace {
 constexpr uint32_t kNoText = UINT32_MAX;
 
 // The frame whose memory holds the address; frames ascend from the innermost one.
-const Frame* frame_at(const std::vector<Frame>& frames, Address address) {
-  auto next = std::ranges::upper_bound(frames, address, {}, &Frame::sp);
+const go::Frame* frame_at(const std::vector<go::Frame>& frames, Address address) {
+  auto next = std::ranges::upper_bound(frames, address, {}, &go::Frame::sp);
   if (next == frames.begin() || address >= std::prev(next)->fp) return nullptr;
   return &*std::prev(next);
 }
@@ -28,43 +29,49 @@ GoroutineRoots::GoroutineRoots(const Heap& heap, Diagnostics& diagnostics)
   GoroutineStack stack;
   std::vector<StackPointer> pointers;
   uint64_t broken = 0;
-  for (uint32_t i = 0; i < goroutines_.all.size(); ++i) {
-    const Goroutine& goroutine = goroutines_.all[i];
+  for (const Goroutine& goroutine : goroutines_.all) {
     walker.walk(goroutine, stack);
     if (stack.start != StackStart::none && !stack.complete) ++broken;
-    scanner.scan(goroutine, stack, pointers);
-    const Frame* last = nullptr;
-    for (const StackPointer& pointer : pointers) {
-      const Frame* frame = goroutine.stack.contains(pointer.at) ? frame_at(stack.frames, pointer.at) : nullptr;
-      const bool names_frame = pointer.frame < stack.frames.size();
-      const Frame* named = frame != nullptr ? frame : names_frame ? &stack.frames[pointer.frame] : nullptr;
-      if (frame == nullptr || frame != last) {
-        Place place{i,
-                    named == nullptr ? kNoText : text_of(named->call_pc()),
-                    {},
-                    pointer.value,
-                    pointer.exact,
-                    static_cast<uint32_t>(words_.size()),
-                    0};
-        if (frame != nullptr) place.location = {frame->sp, frame->fp};
-        if (frame == nullptr && goroutine.stack.contains(pointer.at)) place.location = AddressRange::of(pointer.at, 8);
-        places_.push_back(place);
-      }
-      last = frame;
-      if (places_.back().location.empty()) continue;
-      words_.push_back({pointer.at, pointer.exact});
-      places_.back().words += 1;
-    }
+    scanner.scan(goroutine, stack, walker, pointers);
+    add_pointers(goroutine, stack, pointers);
   }
   if (broken > 0)
     diagnostics.add("go_broken_stack",
-                    "goroutines whose stacks could not be unwound to their end; all words beyond may be pointers",
+                    "goroutines whose stacks could not be unwound to their end: any word beyond may be a pointer",
                     broken);
   if (scanner.frames_without_maps() > 0)
     diagnostics.add("go_frames_without_maps",
-                    "frames of goroutines whose pointer maps could not be read: any of their words "
-                    "may be a pointer",
+                    "frames of goroutines whose pointer maps could not be read: any of their words may be a pointer",
                     scanner.frames_without_maps());
+}
+
+void GoroutineRoots::add_pointers(const Goroutine& goroutine, const GoroutineStack& stack,
+                                  const std::vector<StackPointer>& pointers) {
+  const Stack begin{frames_.size(), 0, values_.size(), 0};
+  for (const StackPointer& pointer : pointers) {
+    const bool is_on_stack = goroutine.stack.contains(pointer.at);
+    const go::Frame* frame = is_on_stack ? frame_at(stack.frames, pointer.at) : nullptr;
+    const go::Frame* named = pointer.frame < stack.frames.size() ? &stack.frames[pointer.frame] : frame;
+    if (!is_on_stack) {
+      values_.push_back({pointer.value, named == nullptr ? kNoText : text_of(named->call_pc()), pointer.exact});
+      continue;
+    }
+    // What lies beyond where the walk broke off, or beyond very many frames, is one frame of no function.
+    const bool is_known = frame != nullptr;
+    const bool has_frame = frames_.size() > begin.first_frame;
+    if (!is_known && has_frame && frames_.back().text == kNoText) {
+      frames_.back().fp = pointer.at + 8;
+    } else if (!is_known || !has_frame || frames_.back().sp != frame->sp) {
+      const AddressRange range = is_known ? AddressRange{frame->sp, frame->fp} : AddressRange::of(pointer.at, 8);
+      frames_.push_back({is_known ? frame->pc : Address{}, is_known ? frame->call_pc() : Address{}, range.begin,
+                         range.end, is_known ? text_of(frame->call_pc()) : kNoText,
+                         static_cast<uint32_t>(words_.size()), 0});
+    }
+    words_.push_back({pointer.at, pointer.exact});
+    frames_.back().words += 1;
+  }
+  stacks_.push_back(
+      {begin.first_frame, frames_.size() - begin.first_frame, begin.first_value, values_.size() - begin.first_value});
 }
 
 uint32_t GoroutineRoots::text_of(Address call_pc) {
@@ -84,11 +91,18 @@ void GoroutineRoots::add_words(ManagedHeap& managed) const {
   for (const Word& word : words_) (word.is_exact ? managed.exact_words : managed.conservative_words).push_back(word.at);
 }
 
+std::vector<Address> GoroutineRoots::frame_pcs() const {
+  std::vector<Address> pcs;
+  for (const auto& [pc, text] : text_of_pc_) pcs.push_back(Address{pc});
+  return pcs;
+}
+
 std::string GoroutineRoots::creator(const Goroutine& goroutine) const {
   std::vector<LogicalFrame> frames;
   if (goroutine.created_at) functions_.logical_frames(goroutine.created_at - 1, frames);
   if (frames.empty()) return goroutine.id == 1 ? "the run-time (main)" : "the run-time";
-  return fmt::format("{} ({}:{})", printed_function_name(frames.front().function), frames.front().file,
+  const std::string_view file = frames.front().file;
+  return fmt::format("{} ({}:{})", printed_function_name(frames.front().function), file.substr(file.rfind('/') + 1),
                      frames.front().line);
 }
 
@@ -98,45 +112,106 @@ std::string GoroutineRoots::label(const Goroutine& goroutine) const {
   return fmt::format("goroutine {} [{}, {} min]", goroutine.id, goroutine.state(), minutes);
 }
 
-bool GoroutineRoots::leads_to_object(const RootInputs& inputs, const Place& place) const {
-  if (place.location.empty()) return inputs.objects->find_used(Address{place.value}).has_value();
-  for (uint32_t i = 0; i < place.words; ++i) {
-    const auto value = inputs.dump->memory.read_pointer(words_[place.first_word + i].at);
-    if (value && inputs.objects->find_used(*value)) return true;
-  }
-  return false;
-}
-
-void GoroutineRoots::add_roots(const RootInputs& inputs, RootSet& set) const {
-  std::map<uint64_t, std::vector<uint32_t>> by_creator;  // goroutines, by the pc that created them
+// By goroutine: its owner, below one for all that were created at one place, if there are several.
+std::vector<uint32_t> GoroutineRoots::add_owners(RootSet& set) const {
+  std::map<uint64_t, std::vector<uint32_t>> by_creator;
   for (uint32_t i = 0; i < goroutines_.all.size(); ++i) by_creator[goroutines_.all[i].created_at.value].push_back(i);
-  std::vector<uint32_t> owner_of(goroutines_.all.size());
+  std::vector<uint32_t> owners(goroutines_.all.size());
   for (const auto& [pc, members] : by_creator) {
     const auto group = static_cast<uint32_t>(set.owners.size());
-    const std::string by = "created by " + creator(goroutines_.all[members.front()]);
+    const Goroutine& first = goroutines_.all[members.front()];
+    const std::string by = "created by " + creator(first);
     set.owners.push_back({OwnerKind::goroutine, kNoOwner,
-                          members.size() == 1 ? fmt::format("{} {}", label(goroutines_.all[members.front()]), by)
+                          members.size() == 1 ? fmt::format("{} {}", label(first), by)
                                               : fmt::format("{} goroutines {}", members.size(), by)});
     for (uint32_t member : members) {
-      owner_of[member] = group;
+      owners[member] = group;
       if (members.size() == 1) continue;
-      owner_of[member] = static_cast<uint32_t>(set.owners.size());
+      owners[member] = static_cast<uint32_t>(set.owners.size());
       set.owners.push_back({OwnerKind::goroutine, group, label(goroutines_.all[member])});
     }
   }
-  for (const Place& place : places_) {
-    if (!leads_to_object(inputs, place)) continue;
-    const Goroutine& goroutine = goroutines_.all[place.goroutine];
-    const bool is_named = place.text != kNoText;
-    const std::string what = is_named ? texts_[place.text].function : "the run-time's own record";
+  return owners;
+}
+
+void GoroutineRoots::add_roots(const RootInputs& inputs, FramePlaces& places, RootSet& set) const {
+  const std::vector<uint32_t> owners = add_owners(set);
+  for (uint32_t i = 0; i < goroutines_.all.size(); ++i) add_stack(inputs, places, i, owners[i], set);
+}
+
+void GoroutineRoots::add_stack(const RootInputs& inputs, FramePlaces& places, uint32_t goroutine, uint32_t owner,
+                               RootSet& set) const {
+  const Stack& stack = stacks_[goroutine];
+  const std::string who = label(goroutines_.all[goroutine]);
+  auto root_of = [&](uint32_t text) {
+    const std::string what = text == kNoText ? "the run-time's own record" : texts_[text].function;
+    return Root{.kind = RootKind::goroutine,
+                .owner = owner,
+                .name = who + " " + what,
+                .stable_name = what,
+                .source = text == kNoText ? "" : texts_[text].source,
+                .location = {}};
+  };
+  const std::vector<AddressRange> variables = add_variables(places, goroutine, owner, set);
+  for (size_t i = stack.first_frame; i < stack.first_frame + stack.frames; ++i)
+    add_rest(inputs, frames_[i], variables, root_of(frames_[i].text), set);
+  for (size_t i = stack.first_value; i < stack.first_value + stack.values; ++i) {
+    if (!inputs.objects->find_used(Address{values_[i].value})) continue;
+    Root root = root_of(values_[i].text);
+    root.value = values_[i].value;
+    root.is_exact = values_[i].is_exact;
+    set.roots.push_back(std::move(root));
+  }
+}
+
+// The variables of the debug info that hold something; their ranges, sorted.
+std::vector<AddressRange> GoroutineRoots::add_variables(FramePlaces& places, uint32_t goroutine, uint32_t owner,
+                                                        RootSet& set) const {
+  const Stack& stack = stacks_[goroutine];
+  std::vector<heapwalk::Frame> frames;
+  std::vector<AddressRange> parts;
+  for (size_t i = stack.first_frame; i < stack.first_frame + stack.frames; ++i) {
+    const StackFrame& from = frames_[i];
+    if (from.text == kNoText) continue;
+    frames.push_back({.pc = from.pc,
+                      .cfa_or_sp = from.sp,
+                      .function = texts_[from.text].function,
+                      .lookup_pc = from.call_pc,
+                      .registers = {},
+                      .cfa = from.fp.value});
+    parts.push_back({from.sp, from.fp});
+  }
+  std::vector<AddressRange> ranges;
+  parts = merged(std::move(parts));
+  for (FramePlace& place : places.find(parts, frames)) {
+    if (place.memory.empty()) continue;
+    const std::string what = frames[place.frame].function + " " + place.name;
+    ranges.push_back(place.memory);
     set.roots.push_back({.kind = RootKind::goroutine,
-                         .owner = owner_of[place.goroutine],
-                         .name = fmt::format("{} {}", label(goroutine), what),
+                         .owner = owner,
+                         .name = label(goroutines_.all[goroutine]) + " " + what,
                          .stable_name = what,
-                         .source = is_named ? texts_[place.text].source : "",
-                         .location = place.location,
-                         .value = place.location.empty() ? place.value : 0,
-                         .is_exact = place.is_exact});
+                         .source = std::move(place.source),
+                         .type = place.type,
+                         .location = place.memory});
+  }
+  return merged(std::move(ranges));
+}
+
+// What no variable covers of a frame: one root per stretch that leads to an object.
+void GoroutineRoots::add_rest(const RootInputs& inputs, const StackFrame& frame, const std::vector<AddressRange>& taken,
+                              Root root, RootSet& set) const {
+  const auto words = std::span(words_).subspan(frame.first_word, frame.words);
+  for (AddressRange part : subtract({frame.sp, frame.fp}, taken)) {
+    const bool leads = std::ranges::any_of(words, [&](const Word& word) {
+      if (!part.contains(word.at)) return false;
+      const auto value = inputs.dump->memory.read_pointer(word.at);
+      return value && inputs.objects->find_used(*value).has_value();
+    });
+    if (!leads) continue;
+    root.location = part;
+    root.sp_offset_bytes = static_cast<int64_t>(part.begin - frame.sp);
+    set.roots.push_back(root);
   }
 }
 

@@ -1,25 +1,29 @@
-// Goroutines as roots: what each of them keeps, by frame, under the place that created them.
+// Goroutines as roots: what each of them keeps, by frame and variable, under the place that created them.
 //
-//     process ─ 3 goroutines created by main.serve ─┬ goroutine 42 [chan receive, 17 min] ─┬ main.worker  [sp, fp)
-//                                                   ├ goroutine 43 …                      ├ main.serve.func1
-//                                                   └ …                                   └ rbx (a register)
+//     process ─ 3 goroutines created by main.serve ─┬ goroutine 42 [chan receive, 17 min] ─┬ main.worker local batch
+//                                                   ├ goroutine 43 …                      ├ main.worker   (the rest)
+//                                                   └ …                                   └ main.serve.func1
 //
-// A frame is one root: the words of it that are pointers are the collector's (stack_scan.h). Those who were created at one
-// place are one owner, since a leak of goroutines is a leak of that place, however small each of them is.
+// Which words are pointers, the collector knows (stack_scan.h). Where the debug info has a variable for them they are named
+// by it; what no variable covers of a frame is a root of its own. Those who were created at one place are one owner, since a
+// leak of goroutines is a leak of that place, however small each of them is.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "heapwalk/managed_heap.h"
 #include "heapwalk/root_set.h"
 #include "heapwalk/runtimes/go/goroutines.h"
 #include "heapwalk/runtimes/go/heap.h"
+#include "heapwalk/runtimes/go/stack_scan.h"
 
 namespace heapwalk {
+class FramePlaces;
 struct RootInputs;
-}
+}  // namespace heapwalk
 
 namespace heapwalk::go {
 
@@ -30,19 +34,26 @@ class GoroutineRoots {
 
   // Appends the words that are pointers, not sorted.
   void add_words(ManagedHeap& managed) const;
+  std::vector<Address> frame_pcs() const;
   // Those that lead to an object.
-  void add_roots(const RootInputs& inputs, RootSet& set) const;
+  void add_roots(const RootInputs& inputs, FramePlaces& places, RootSet& set) const;
 
   const Goroutines& goroutines() const { return goroutines_; }
+  const Functions& functions() const { return functions_; }
 
  private:
-  struct Place {  // a frame, or a value that has no place in it
-    uint32_t goroutine = 0;
-    uint32_t text = 0;  // of the frame's function
-    AddressRange location;
-    uint64_t value = 0;
-    bool is_exact = false;
-    uint32_t first_word = 0, words = 0;
+  struct StackFrame {  // that holds pointers
+    Address pc, call_pc, sp, fp;
+    uint32_t text;
+    uint32_t first_word, words;
+  };
+  struct Value {  // a register, or what the run-time keeps beside the stack
+    uint64_t value;
+    uint32_t text;
+    bool is_exact;
+  };
+  struct Stack {  // of one goroutine
+    size_t first_frame, frames, first_value, values;
   };
   struct Text {
     std::string function, source;
@@ -51,16 +62,23 @@ class GoroutineRoots {
     Address at;
     bool is_exact;
   };
+  void add_pointers(const Goroutine& goroutine, const GoroutineStack& stack, const std::vector<StackPointer>& pointers);
   uint32_t text_of(Address call_pc);
   std::string creator(const Goroutine& goroutine) const;
   std::string label(const Goroutine& goroutine) const;
-  bool leads_to_object(const RootInputs& inputs, const Place& place) const;
+  std::vector<uint32_t> add_owners(RootSet& set) const;
+  void add_stack(const RootInputs& inputs, FramePlaces& places, uint32_t goroutine, uint32_t owner, RootSet& set) const;
+  void add_rest(const RootInputs& inputs, const StackFrame& frame, const std::vector<AddressRange>& taken, Root root,
+                RootSet& set) const;
+  std::vector<AddressRange> add_variables(FramePlaces& places, uint32_t goroutine, uint32_t owner, RootSet& set) const;
 
   const Heap& heap_;
   Functions functions_;
   Goroutines goroutines_;
-  std::vector<Place> places_;  // by goroutine
-  std::vector<Word> words_;
+  std::vector<Stack> stacks_;  // by goroutine
+  std::vector<StackFrame> frames_;
+  std::vector<Value> values_;
+  std::vector<Word> words_;  // by goroutine, then address
   std::vector<Text> texts_;
   std::unordered_map<uint64_t, uint32_t> text_of_pc_;
 };

@@ -11,6 +11,8 @@ constexpr uint64_t kChecked = 64;  // goroutines of one slice
 constexpr uint64_t kMaxLength = 1 << 28;
 constexpr uint32_t kScanBit = 0x1000, kLastStatus = 11;
 
+}  // namespace
+
 bool is_goroutine(const AddressSpace& memory, const Layout& layout, Address at) {
   const Record g(memory, layout, at);
   if (g.pointer(Field::g_sched, layout.offset(Field::gobuf_g)) != at) return false;
@@ -20,10 +22,8 @@ bool is_goroutine(const AddressSpace& memory, const Layout& layout, Address at) 
   return status && (*status & ~kScanBit) <= kLastStatus && low && high && *low <= *high;
 }
 
-// How many goroutines the slice there lists; 0: it is none of goroutines.
-uint64_t goroutines_at(const AddressSpace& memory, const Layout& layout, const std::byte* words) {
-  const Address data{load<uint64_t>(words)};
-  const auto length = load<uint64_t>(words + 8), capacity = load<uint64_t>(words + 16);
+uint64_t listed_goroutines(const AddressSpace& memory, const Layout& layout, const Slice& slice) {
+  const auto [data, length, capacity] = slice;
   if (!data || !data.is_aligned(8) || length == 0 || length > capacity || capacity > kMaxLength) return 0;
   for (uint64_t i = 0; i < std::min(length, kChecked); ++i) {
     const auto g = memory.read_pointer(data + 8 * i);
@@ -31,8 +31,6 @@ uint64_t goroutines_at(const AddressSpace& memory, const Layout& layout, const s
   }
   return length;
 }
-
-}  // namespace
 
 std::optional<Address> search_all_goroutines(const AddressSpace& memory, const Layout& layout,
                                              const ModuleData& module) {
@@ -43,7 +41,9 @@ std::optional<Address> search_all_goroutines(const AddressSpace& memory, const L
     while (at < range.end) {
       const Bytes bytes = memory.read(at, range.end - at);
       for (uint64_t offset = 0; offset + 24 <= bytes.size(); offset += 8) {
-        const uint64_t length = goroutines_at(memory, layout, bytes.data() + offset);
+        const std::byte* words = bytes.data() + offset;
+        const uint64_t length = listed_goroutines(
+            memory, layout, {Address{load<uint64_t>(words)}, load<uint64_t>(words + 8), load<uint64_t>(words + 16)});
         if (length > longest) {
           longest = length;
           found = at + offset;

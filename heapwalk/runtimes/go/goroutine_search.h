@@ -13,6 +13,11 @@
 
 namespace heapwalk::go {
 
+// Whether a g stands there.
+bool is_goroutine(const AddressSpace& memory, const Layout& layout, Address at);
+// How many of them the slice there lists; 0 where it is none of goroutines.
+uint64_t listed_goroutines(const AddressSpace& memory, const Layout& layout, const Slice& slice);
+
 // The address of the slice.
 std::optional<Address> search_all_goroutines(const AddressSpace& memory, const Layout& layout,
                                              const ModuleData& module);

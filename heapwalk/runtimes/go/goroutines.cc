@@ -108,6 +108,7 @@ class GoroutineReader {
     goroutine.defers = g.pointer_or_null(Field::g_defer);
     goroutine.panics = g.pointer_or_null(Field::g_panic);
     goroutine.is_system = is_system(goroutine, g);
+    goroutine.locked_to_thread = static_cast<bool>(g.pointer_or_null(Field::g_lockedm));
     find_thread(goroutine, g);
     read_blockers(goroutine, g.pointer_or_null(Field::g_waiting));
     result_.all.push_back(std::move(goroutine));

@@ -57,6 +57,7 @@ struct Goroutine {
   uint64_t parent_id = 0;  // who made it; 0 before Go 1.21 and for the first
   GoroutineStatus status = GoroutineStatus::idle;
   bool is_system = false;         // the run-time's own: tracebacks and profiles leave it out
+  bool locked_to_thread = false;  // runtime.LockOSThread
   bool async_safe_point = false;  // it was interrupted between any two instructions, not at a call
   uint8_t wait_reason_number = 0;
   std::string_view wait_reason;  // empty unless it waits and says why

@@ -178,6 +178,7 @@ std::optional<Span> Heap::read_span(Address at) const {
     span.large_type = record.address(Field::mspan_largeType);
   } else if (span.element_bytes <= kMaxHeapBitsSlot) {
     span.heap_bits = span.range().end - span.size_bytes / 64 - (has_inline_marks(span) ? kInlineMarkBytes : 0);
+    span.bits = dump_->memory.read(span.heap_bits, span.size_bytes / 64);
   } else {
     span.has_headers = true;
   }
@@ -221,10 +222,11 @@ uint64_t Heap::pointer_bits(const Span& span, AddressRange slot, Address at, boo
   uint64_t bits = 0;
   if (span.heap_bits) {
     const uint64_t word = (at - span.begin) / 8;
-    const uint64_t low = dump_->memory.read_word(span.heap_bits + word / 64 * 8).value_or(0);
-    bits = low >> word % 64;
-    if (word % 64 != 0 && 64 - word % 64 < (slot.end - at) / 8)
-      bits |= dump_->memory.read_word(span.heap_bits + (word / 64 + 1) * 8).value_or(0) << (64 - word % 64);
+    auto word_of_bits = [&](uint64_t i) {
+      return i * 8 + 8 <= span.bits.size() ? load<uint64_t>(span.bits.data() + i * 8) : 0;
+    };
+    bits = word_of_bits(word / 64) >> word % 64;
+    if (word % 64 != 0 && 64 - word % 64 < (slot.end - at) / 8) bits |= word_of_bits(word / 64 + 1) << (64 - word % 64);
   } else if (process_->layout.minor() < kArenaBitmap) {
     bits = arena_bit_pairs(at, is_last);
   } else {
@@ -277,13 +279,18 @@ uint64_t Heap::arena_bit_pairs(Address at, bool& is_last) const {
 }
 
 std::optional<Address> search_heap(const AddressSpace& memory, const Layout& layout, const ModuleData& module) {
+  constexpr uint64_t kImagePage = 4096;
   constexpr uint64_t kTriedSpans = 256;  // a free span's pages are known to the arena at its ends only, if at all
   for (AddressRange range : {module.noptrbss, module.bss.range}) {
     const uint32_t spans_at = layout.offset(Field::mheap_allspans);
     if (range.size_bytes() < spans_at + 24) continue;
-    for (Address base = range.begin; range.end - base >= spans_at + 24; base += 8) {
+    for (Address base = range.begin; base + spans_at + 24 <= range.end; base += 8) {
       const auto spans = read_slice(memory, base + spans_at);
-      if (!spans || spans->length == 0 || spans->length > spans->capacity || spans->length > kMaxSpans) continue;
+      if (!spans) {  // not there: on to the next page
+        base = (base + spans_at).align_down(kImagePage) + kImagePage - spans_at - 8;
+        continue;
+      }
+      if (spans->length == 0 || spans->length > spans->capacity || spans->length > kMaxSpans) continue;
       const auto table = memory.read_pointer(base + layout.offset(Field::mheap_arenas));
       if (!table || !*table) continue;
       for (uint64_t i = 0; i < std::min(spans->length, kTriedSpans); ++i) {

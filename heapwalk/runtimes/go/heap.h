@@ -38,6 +38,7 @@ struct Span {
   Address alloc_bits;
   Address large_type;  // of a large object; null: not said (yet)
   Address heap_bits;   // of spans that have them at their end; null: none
+  Bytes bits;          // those, as far as the core has them
   Address specials;    // what the run-time notes about single objects
   uint32_t sweep_gen = 0;
   SpanState state = SpanState::dead;

@@ -31,7 +31,9 @@ class Words {
 };
 
 bool is_sane(const AddressSpace& memory, AddressRange range) {
-  return range.begin <= range.end && (range.empty() || memory.find(range.begin) != nullptr);
+  constexpr uint64_t kLargest = uint64_t{1} << 32;  // offsets within an image have 32 bits
+  return range.begin <= range.end && range.size_bytes() <= kLargest &&
+         (range.empty() || memory.find(range.begin) != nullptr);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "heapwalk/runtimes/go/heap.h"
+#include "heapwalk/runtimes/go/variable_search.h"
 
 namespace heapwalk::go {
 namespace {
@@ -99,6 +100,20 @@ std::vector<ModuleData> read_modules(const AddressSpace& memory, const Layout& l
   return modules;
 }
 
+void search_others(const CoreDump& dump, Process& process, Diagnostics& diagnostics) {
+  VariableSearch search = search_variables(dump, process);
+  process.found = std::move(search.found);
+  if (!search.has_code)
+    diagnostics.add(
+        "go_variable_unknown",
+        fmt::format("{}: stripped of its symbols, and neither core nor file has its machine code: variables of "
+                    "the run-time cannot be found",
+                    process.module->name));
+  if (!search.unknown.empty())
+    diagnostics.add("go_variable_unknown", fmt::format("{}: stripped of its symbols, and not found otherwise: {}",
+                                                       process.module->name, fmt::join(search.unknown, ", ")));
+}
+
 std::optional<Process> read_process(const CoreDump& dump, const Module& module, std::string version,
                                     Diagnostics& diagnostics) {
   const std::optional<int> minor = minor_of(version);
@@ -129,6 +144,7 @@ std::optional<Process> read_process(const CoreDump& dump, const Module& module, 
     return std::nullopt;
   }
   process.mheap = *heap;
+  if (!process.has_symbols) search_others(dump, process, diagnostics);
   return process;
 }
 

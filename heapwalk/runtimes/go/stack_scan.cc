@@ -21,10 +21,12 @@ bool is_interruption(FunctionKind kind) {
 StackScanner::StackScanner(const CoreDump& dump, const Process& process)
     : memory_(dump.memory), process_(process), maps_(dump, process) {}
 
-void StackScanner::scan(const Goroutine& goroutine, const GoroutineStack& stack, std::vector<StackPointer>& out) {
+void StackScanner::scan(const Goroutine& goroutine, const GoroutineStack& stack, StackWalker& walker,
+                        std::vector<StackPointer>& out) {
   out.clear();
   out_ = &out;
   stack_ = goroutine.stack;
+  stack_bytes_ = memory_.read(stack_.begin, stack_.size_bytes());
   objects_.clear();
   exact_.clear();
   conservative_.clear();
@@ -34,24 +36,48 @@ void StackScanner::scan(const Goroutine& goroutine, const GoroutineStack& stack,
     emit(g.at(Field::g_sched) + process_.layout.offset(Field::gobuf_ctxt), goroutine.sched.context.value,
          {StackPointer::kNoFrame, SlotKind::context, true});
   scan_registers(goroutine, stack);
-  bool conservative = stack.start == StackStart::registers;
-  for (uint32_t i = 0; i < stack.frames.size(); ++i) {
-    const bool interrupts = is_interruption(stack.frames[i].function().kind);
-    scan_frame(stack.frames[i], i, conservative || interrupts);
-    conservative = interrupts;  // it holds the registers of the frame that it interrupted
+  scan_frames(stack.frames, stack.start == StackStart::registers, true);
+  AddressRange beyond = stack.rest;
+  if (stack.more) {
+    GoroutineStack outer = stack;
+    while (outer.more) {
+      const bool conservative = is_interruption(outer.more->callee);
+      walker.walk_on(goroutine, outer);
+      scan_frames(outer.frames, conservative, false);
+    }
+    beyond = outer.rest;
   }
-  scan_words(stack.rest, {StackPointer::kNoFrame, SlotKind::frame_word, false});
+  scan_words(beyond, {StackPointer::kNoFrame, SlotKind::frame_word, false});
   scan_defers(goroutine);
   if (stack_.contains(goroutine.panics)) exact_.push_back(goroutine.panics);
   scan_objects();
 
-  auto order = [](const StackPointer& pointer) {
-    return std::tuple(pointer.at, pointer.at ? 0 : pointer.value, !pointer.exact, pointer.kind);
+  auto before = [](const StackPointer& a, const StackPointer& b) {
+    if (a.at != b.at) return a.at < b.at;
+    const auto rank = [](const StackPointer& pointer) {
+      return std::tuple(pointer.at ? 0 : pointer.value, !pointer.exact, pointer.kind);
+    };
+    return rank(a) < rank(b);
   };
-  std::ranges::sort(out, {}, order);
+  if (!std::ranges::is_sorted(out, before)) std::ranges::sort(out, before);
   const auto rest = std::ranges::unique(
       out, {}, [](const StackPointer& pointer) { return std::pair(pointer.at, pointer.at ? 0 : pointer.value); });
   out.erase(rest.begin(), rest.end());
+}
+
+void StackScanner::scan_frames(const std::vector<Frame>& frames, bool conservative, bool is_first) {
+  for (uint32_t i = 0; i < frames.size(); ++i) {
+    const bool interrupts = is_interruption(frames[i].function().kind);
+    scan_frame(frames[i], is_first ? i : StackPointer::kNoFrame, conservative || interrupts);
+    conservative = interrupts;  // it holds the registers of the frame that it interrupted
+  }
+}
+
+std::optional<uint64_t> StackScanner::word_at(Address at) const {
+  const uint64_t offset = at - stack_.begin;
+  if (stack_bytes_.size() >= 8 && offset <= stack_bytes_.size() - 8)
+    return load<uint64_t>(stack_bytes_.data() + offset);
+  return memory_.read_word(at);
 }
 
 void StackScanner::emit(Address at, uint64_t value, Slot slot) {
@@ -76,7 +102,7 @@ void StackScanner::scan_bits(Address begin, const StackBits& bits, Slot slot) {
       continue;
     }
     if (!bits[i]) continue;
-    if (const auto value = memory_.read_word(begin + i * kWord)) emit(begin + i * kWord, *value, slot);
+    if (const auto value = word_at(begin + i * kWord)) emit(begin + i * kWord, *value, slot);
   }
 }
 
@@ -141,7 +167,8 @@ void StackScanner::scan_defers(const Goroutine& goroutine) {
 
 // Exact pointers first, so that an object that both kinds reach is scanned exactly.
 void StackScanner::scan_objects() {
-  std::ranges::stable_sort(objects_, {}, [](const Object& object) { return object.range.begin; });
+  const auto begin = [](const Object& object) { return object.range.begin; };
+  if (!std::ranges::is_sorted(objects_, {}, begin)) std::ranges::stable_sort(objects_, {}, begin);
   for (;;) {
     const bool exact = !exact_.empty();
     std::vector<Address>& from = exact ? exact_ : conservative_;

@@ -41,7 +41,7 @@ struct StackPointer {
   SlotKind kind = SlotKind::local;
   bool exact = true;
 
-  static constexpr uint32_t kNoFrame = UINT32_MAX;  // of the goroutine, or beyond where the walk broke off
+  static constexpr uint32_t kNoFrame = UINT32_MAX;  // of the goroutine, or beyond the frames that are there
 };
 
 class StackScanner {
@@ -50,8 +50,9 @@ class StackScanner {
   StackScanner(const CoreDump& dump, const Process& process);
 
   // Replaces `out`: by address, each slot once, exact rather than conservative; zero words left out. Slots that point into
-  // the stack itself are there too.
-  void scan(const Goroutine& goroutine, const GoroutineStack& stack, std::vector<StackPointer>& out);
+  // the stack itself are there too. `stack` is as `walker` made it; where it has more frames, they are walked here.
+  void scan(const Goroutine& goroutine, const GoroutineStack& stack, StackWalker& walker,
+            std::vector<StackPointer>& out);
 
   // Frames at calls for which the maps could not be read, so far: they were scanned conservatively.
   uint64_t frames_without_maps() const { return frames_without_maps_; }
@@ -67,6 +68,7 @@ class StackScanner {
     SlotKind kind;
     bool exact;
   };
+  void scan_frames(const std::vector<Frame>& frames, bool conservative, bool is_first);
   void scan_frame(const Frame& frame, uint32_t index, bool conservative);
   void scan_defers(const Goroutine& goroutine);
   void scan_registers(const Goroutine& goroutine, const GoroutineStack& stack);
@@ -75,6 +77,7 @@ class StackScanner {
   void scan_bits(Address begin, const StackBits& bits, Slot slot);
   void scan_words(AddressRange range, Slot slot);
   void emit(Address at, uint64_t value, Slot slot);
+  std::optional<uint64_t> word_at(Address at) const;
   Object* object_at(Address address);
 
   const AddressSpace& memory_;
@@ -84,6 +87,7 @@ class StackScanner {
 
   // Of the goroutine at hand.
   AddressRange stack_;
+  Bytes stack_bytes_;  // from stack_.begin on, as far as they are in one piece
   std::vector<StackPointer>* out_ = nullptr;
   std::vector<Object> objects_;
   std::vector<Address> exact_, conservative_;  // into the stack, not yet followed

@@ -34,20 +34,13 @@ struct StackWalker::Registers {
   std::vector<uint64_t> values;
 };
 
-// Where the next frame is.
-struct StackWalker::Position {
-  Address pc, sp;
-  Address link;  // the return address where it is in a register; null: on the stack
-  FunctionKind callee = FunctionKind::normal;
-  bool interrupted = false;
-};
-
-StackWalker::StackWalker(const CoreDump& dump, const Process& process, const Functions& functions)
+StackWalker::StackWalker(const CoreDump& dump, const Process& process, const Functions& functions, size_t max_frames)
     : dump_(dump),
       memory_(dump.memory),
       process_(process),
       functions_(functions),
-      has_link_register_(dump.process.architecture == Architecture::aarch64) {}
+      has_link_register_(dump.process.architecture == Architecture::aarch64),
+      max_frames_(std::max<size_t>(1, max_frames)) {}
 
 const CodePoint* StackWalker::code_at(Address pc) {
   const auto known = code_.find(pc.value);
@@ -109,32 +102,32 @@ std::optional<StackWalker::Registers> StackWalker::thread_registers(const Gorout
   return registers;
 }
 
-std::optional<StackWalker::Position> StackWalker::begin(const Goroutine& goroutine, GoroutineStack& stack) const {
+std::optional<StackPosition> StackWalker::begin(const Goroutine& goroutine, GoroutineStack& stack) const {
   if (goroutine.stack.empty()) return std::nullopt;
   if (goroutine.syscall.sp) {
     stack.start = StackStart::syscall;
-    return Position{goroutine.syscall.pc, goroutine.syscall.sp, {}};
+    return StackPosition{goroutine.syscall.pc, goroutine.syscall.sp, {}};
   }
   if (goroutine.status == GoroutineStatus::running) {
     if (auto registers = thread_registers(goroutine); registers && goroutine.stack.contains(registers->sp)) {
       stack.start = StackStart::registers;
       stack.registers = std::move(registers->values);
-      return Position{registers->pc, registers->sp, registers->link, FunctionKind::normal, true};
+      return StackPosition{registers->pc, registers->sp, registers->link, FunctionKind::normal, true};
     }
     const Record m(memory_, process_.layout, goroutine.m);
     const Address vdso_sp = m.pointer_or_null(Field::m_vdsoSP);
     if (goroutine.stack.contains(vdso_sp)) {
       stack.start = StackStart::saved;
-      return Position{m.pointer_or_null(Field::m_vdsoPC), vdso_sp, {}};
+      return StackPosition{m.pointer_or_null(Field::m_vdsoPC), vdso_sp, {}};
     }
   }
   stack.start = StackStart::saved;
-  return Position{goroutine.sched.pc, goroutine.sched.sp, goroutine.sched.link};
+  return StackPosition{goroutine.sched.pc, goroutine.sched.sp, goroutine.sched.link};
 }
 
 // Fills in the frame at the position, and moves the position to the caller's (pc null: the walk ends here). False where
 // the frame's extent is not known.
-bool StackWalker::resolve(Frame& frame, Position& position, const Goroutine& goroutine, bool innermost) const {
+bool StackWalker::resolve(Frame& frame, StackPosition& position, const Goroutine& goroutine, bool innermost) const {
   const Function& function = frame.function();
   if (!frame.code->sp_delta) return false;
   const uint64_t return_address = has_link_register_ ? 0 : kWord;
@@ -163,10 +156,11 @@ bool StackWalker::resolve(Frame& frame, Position& position, const Goroutine& gor
 
 void StackWalker::walk(const Goroutine& goroutine, GoroutineStack& stack) {
   stack.start = StackStart::none;
-  stack.frames.clear();
   stack.registers.clear();
+  stack.frames.clear();
   stack.complete = false;
   stack.rest = {};
+  stack.more.reset();
   auto position = begin(goroutine, stack);
   if (!position) return;
   if (!goroutine.stack.contains(position->sp)) {
@@ -177,32 +171,47 @@ void StackWalker::walk(const Goroutine& goroutine, GoroutineStack& stack) {
     position->pc = memory_.read_pointer(position->sp).value_or(Address{});
     if (!has_link_register_) position->sp += kWord;
   }
+  walk_from(*position, goroutine, stack, true);
+}
+
+void StackWalker::walk_on(const Goroutine& goroutine, GoroutineStack& stack) {
+  if (!stack.more) return;
+  const StackPosition position = *stack.more;
+  stack.more.reset();
+  stack.frames.clear();
+  walk_from(position, goroutine, stack, false);
+}
+
+void StackWalker::walk_from(StackPosition position, const Goroutine& goroutine, GoroutineStack& stack, bool is_first) {
   bool moved = true;
-  while (position->pc && stack.frames.size() < kMaxFrames) {
+  while (position.pc) {
+    if (stack.frames.size() == max_frames_) {
+      stack.more = position;
+      return;
+    }
     Frame frame;
-    frame.code = code_at(position->pc);
+    frame.code = code_at(position.pc);
     if (frame.code == nullptr) break;
-    frame.pc = position->pc;
-    frame.sp = position->sp;
-    frame.interrupted = position->interrupted;
-    const bool innermost = stack.frames.empty();
-    if (!resolve(frame, *position, goroutine, innermost)) break;
+    frame.pc = position.pc;
+    frame.sp = position.sp;
+    frame.interrupted = position.interrupted;
+    if (!resolve(frame, position, goroutine, is_first && stack.frames.empty())) break;
     stack.frames.push_back(frame);
     stack.complete = frame.function().top_frame;
-    if (has_link_register_ && position->pc && is_injected_call(frame.function().kind)) {
+    if (has_link_register_ && position.pc && is_injected_call(frame.function().kind)) {
       // The handler that injected the call put the link register on the stack first.
-      const Address link = memory_.read_pointer(position->sp).value_or(Address{});
-      position->sp += 2 * kWord;
-      const CodePoint* code = code_at(position->pc);
+      const Address link = memory_.read_pointer(position.sp).value_or(Address{});
+      position.sp += 2 * kWord;
+      const CodePoint* code = code_at(position.pc);
       if (code == nullptr)
-        position->pc = link;
+        position.pc = link;
       else if (code->sp_delta == 0)
-        position->link = link;
+        position.link = link;
     }
     if (frame.fp == frame.sp && !moved) break;  // two frames without extent: going in circles
     moved = frame.fp > frame.sp;
   }
-  if (!stack.complete) stack.rest = {position->sp, goroutine.stack.end};
+  if (!stack.complete) stack.rest = {position.sp, goroutine.stack.end};
 }
 
 }  // namespace heapwalk::go

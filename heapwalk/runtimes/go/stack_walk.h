@@ -61,32 +61,43 @@ enum class StackStart : uint8_t {
   registers,  // between any two instructions
 };
 
+// Where a frame begins, by what is known of its callee.
+struct StackPosition {
+  Address pc, sp;
+  Address link;  // the return address where it is in a register; null: on the stack
+  FunctionKind callee = FunctionKind::normal;
+  bool interrupted = false;
+};
+
 struct GoroutineStack {
   StackStart start = StackStart::none;
-  std::vector<Frame> frames;        // innermost first
-  std::vector<uint64_t> registers;  // of a start at registers: all that may hold pointers
-  bool complete = false;            // up to the top frame
-  AddressRange rest;                // used stack beyond the last frame, where the walk broke off; else empty
+  std::vector<Frame> frames;          // innermost first, as many as the walker takes at a time
+  std::vector<uint64_t> registers;    // of a start at registers: all that may hold pointers
+  bool complete = false;              // up to the top frame
+  AddressRange rest;                  // used stack beyond the last frame, where the walk broke off; else empty
+  std::optional<StackPosition> more;  // the walk paused here, because there are many frames
 };
 
 class StackWalker {
  public:
-  // All are borrowed.
-  StackWalker(const CoreDump& dump, const Process& process, const Functions& functions);
+  static constexpr size_t kMaxFrames = size_t{1} << 18;  // an overflowing stack has millions
 
-  // Replaces `stack`. Frames borrow from the walker. Deeper than kMaxFrames, the outer frames are in `rest`.
+  // All are borrowed. At most `max_frames` at a time, at least 1.
+  StackWalker(const CoreDump& dump, const Process& process, const Functions& functions, size_t max_frames = kMaxFrames);
+
+  // Replaces `stack`. Frames borrow from the walker.
   void walk(const Goroutine& goroutine, GoroutineStack& stack);
-
-  static constexpr size_t kMaxFrames = size_t{1} << 20;
+  // From stack.more on: the next frames replace those there.
+  void walk_on(const Goroutine& goroutine, GoroutineStack& stack);
 
  private:
   struct Registers;
-  struct Position;
   std::optional<Registers> thread_registers(const Goroutine& goroutine) const;
   std::optional<Registers> interrupted_registers(AddressRange signal_stack, Address sp) const;
   std::optional<Registers> context_at(Address ucontext) const;
-  std::optional<Position> begin(const Goroutine& goroutine, GoroutineStack& stack) const;
-  bool resolve(Frame& frame, Position& position, const Goroutine& goroutine, bool innermost) const;
+  std::optional<StackPosition> begin(const Goroutine& goroutine, GoroutineStack& stack) const;
+  void walk_from(StackPosition position, const Goroutine& goroutine, GoroutineStack& stack, bool is_first);
+  bool resolve(Frame& frame, StackPosition& position, const Goroutine& goroutine, bool innermost) const;
   const CodePoint* code_at(Address pc);
 
   const CoreDump& dump_;
@@ -94,6 +105,7 @@ class StackWalker {
   const Process& process_;
   const Functions& functions_;
   const bool has_link_register_;
+  const size_t max_frames_;
   std::unordered_map<uint64_t, CodePoint> code_;
 };
 

@@ -44,6 +44,15 @@ FormFacts atomic_pointer(const TypeTable& types, TypeId id) {
   return facts;
 }
 
+// Of sync.Map before Go 1.20: an untyped pointer to an interface.
+FormFacts map_entry(const TypeTable& types, TypeId id) {
+  const heapwalk::Field* field = find_field(types, id, "p");
+  const auto interface = types.find("runtime.eface");
+  if (field == nullptr || field->type == kNoType || types[field->type].kind != TypeKind::pointer || !interface)
+    return {};
+  return {GoForm::atomic_pointer, *interface};
+}
+
 // The run-time's own has no such field: its name alone says T.
 FormFacts runtime_atomic_pointer(const TypeTable& types, std::string_view name) {
   const size_t open = name.find('[');
@@ -55,6 +64,8 @@ FormFacts form_by_name(const TypeTable& types, TypeId id) {
   const std::string_view name = types[id].name;
   const auto has = [&](std::string_view field) { return find_field(types, id, field) != nullptr; };
   if (name == "runtime.eface" && has("data")) return {GoForm::empty_interface};
+  if (name == "sync.eface" && types[id].size_bytes == 16) return {GoForm::empty_interface};  // of a pool's ring
+  if (name == "sync.entry" && types[id].size_bytes == 8) return map_entry(types, id);
   if (name == "runtime.iface" && has("data")) return {GoForm::interface};
   if (name.starts_with("map<") && has("dirPtr") && has("dirLen")) {
     return {GoForm::swiss_map, group_of(types, pointee(types, pointee(types, type_of_field(types, id, "dirPtr"))))};
@@ -77,6 +88,7 @@ FormFacts form_by_name(const TypeTable& types, TypeId id) {
     return {GoForm::trie_node};
   }
   if (name == "sync.Pool" && has("local") && has("localSize")) return {GoForm::pool};
+  if (name == "reflect.Value" && types[id].size_bytes == 24) return {GoForm::reflect_value};
   return {};
 }
 

@@ -33,6 +33,7 @@ enum class GoForm : uint8_t {
   atomic_pointer,  // an untyped pointer beside [0]*T
   trie_node,       // of sync.Map: an inner node or an entry, as it says itself
   pool,            // sync.Pool: untyped arrays
+  reflect_value,   // a type, a pointer or a value, and flags that say which
 };
 
 struct FormFacts {

@@ -5,6 +5,9 @@
 //     since 1.27     descriptors lie one behind the other, [types, types + typedesclen); pairs behind itaboffset
 //     always         runtime.itabTable: the pairs that were needed while the program ran, too
 //
+// What no list names (the types of closures, say, and some of the run-time's own) lies between types and etypes too: no other
+// bytes there look like a descriptor in all its parts.
+//
 // Source: Go 1.26 runtime/symtab.go (moduledata), iface.go (itabsinit); Go 1.27 runtime/type.go (moduleTypelinks).
 #pragma once
 
@@ -15,7 +18,10 @@
 
 namespace heapwalk::go {
 
-// Addresses of descriptors, some more than once. None is checked.
-std::vector<Address> list_types(const AddressSpace& memory, const Process& process, Diagnostics& diagnostics);
+struct ListedTypes {
+  std::vector<Address> types;  // some more than once; none of the listed ones is checked
+  std::vector<Address> itabs;
+};
+ListedTypes list_types(const AddressSpace& memory, const Process& process, Diagnostics& diagnostics);
 
 }  // namespace heapwalk::go

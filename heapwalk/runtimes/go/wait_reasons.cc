@@ -1,6 +1,8 @@
 // The texts by number, release by release. Source: Go 1.19 … 1.27 runtime/runtime2.go (waitReason, waitReasonStrings).
 #include "heapwalk/runtimes/go/wait_reasons.h"
 
+#include <algorithm>
+
 namespace heapwalk::go {
 namespace {
 
@@ -67,15 +69,17 @@ std::string_view known_reasons(int release) {
   return release >= 20 ? kReasons120 : kReasons119;
 }
 
-// runtime.waitReasonStrings: an array of Go strings. The symbol says how many.
-std::vector<std::string_view> read_reasons(const AddressSpace& memory, AddressRange table) {
+// runtime.waitReasonStrings: an array of Go strings. A symbol says how many; without one it is read as far as there are
+// strings, which may be more than are its own: no goroutine has their numbers.
+std::vector<std::string_view> read_reasons(const AddressSpace& memory, Address table, size_t count) {
   std::vector<std::string_view> texts;
-  for (Address at = table.begin; at + 16 <= table.end && texts.size() < kMaxReasons; at += 16) {
+  while (texts.size() < count) {
+    const Address at = table + 16 * texts.size();
     const auto data = memory.read_pointer(at);
     const auto length = memory.read_word(at + 8);
-    if (!data || !length || *length > kMaxLength) return {};
+    if (!data || !length || *length > kMaxLength) break;
     const Bytes text = memory.read_exactly(*data, *length);
-    if (text.size() != *length) return {};
+    if (text.size() != *length) break;
     texts.emplace_back(reinterpret_cast<const char*>(text.data()), text.size());
   }
   return texts;
@@ -84,8 +88,13 @@ std::vector<std::string_view> read_reasons(const AddressSpace& memory, AddressRa
 }  // namespace
 
 WaitReasons::WaitReasons(const CoreDump& dump, const Process& process) {
-  if (const auto table = process.module->symbol_range("runtime.waitReasonStrings"))
-    texts_ = read_reasons(dump.memory, *table);
+  if (const auto table = process.module->symbol_range("runtime.waitReasonStrings")) {
+    const size_t count = std::min<size_t>(table->size_bytes() / 16, kMaxReasons);
+    texts_ = read_reasons(dump.memory, table->begin, count);
+    if (texts_.size() != count) texts_.clear();
+  } else if (const auto found = process.variable("runtime.waitReasonStrings")) {
+    texts_ = read_reasons(dump.memory, *found, kMaxReasons);
+  }
   if (texts_.empty()) {
     for (std::string_view rest = known_reasons(process.layout.minor());;) {
       const size_t bar = rest.find('|');

@@ -196,7 +196,9 @@ TEST(TypeLayout, RustTreeNodesAreGuardedByTheirLength) {
   Containers containers(t.builder.table());
   TypeLayouts layouts(t.builder.table(), containers);
   EXPECT_EQ(layouts.of(root).slots.at(0).target, leaf);
-  EXPECT_EQ(layouts.of(root).slots.at(0).large, internal);
+  EXPECT_EQ(containers.larger(leaf), internal);
+  EXPECT_EQ(containers.smallest(internal), leaf);
+  EXPECT_EQ(containers.larger(internal), kNoType);
   const TypeLayout& layout = layouts.of(internal);
   ASSERT_EQ(layout.slots.size(), 7U);
   for (size_t i = 0; i < 3; ++i) {  // key i is there when the length is above i
@@ -207,7 +209,7 @@ TEST(TypeLayout, RustTreeNodesAreGuardedByTheirLength) {
   }
   EXPECT_EQ(layout.slots[3].guard, PointerSlot::kNone);  // there is an edge more than keys
   EXPECT_EQ(layout.guards.at(layout.slots[4].guard).value, 0);
-  EXPECT_EQ(layout.slots[4].large, internal);
+  EXPECT_EQ(layout.slots[4].target, leaf);
 }
 
 TEST(TypeLayout, VariantsOfRustEnumsAreToldApart) {
@@ -261,6 +263,13 @@ TEST(ElementUse, OfRingsAndBuckets) {
   EXPECT_EQ(used({ElementUse::Form::buckets, 32}, object), ".x.x..");
   object.resize(34);
   EXPECT_EQ(used({ElementUse::Form::buckets, 32}, object), "...x..");
+  object.assign(48, 0xff);
+  object[3] = 0x7f;  // of the second slot: bytes from 2 on, slots from 16 on
+  object[5] = 0x00;
+  EXPECT_EQ(used({ElementUse::Form::slots, 32, 16, 2}, object), "...x.x");
+  EXPECT_EQ(used({ElementUse::Form::slots, 24, 16, 2}, object), "...x..");
+  EXPECT_EQ(used({ElementUse::Form::slots, 32, 16, 100}, object), "......");  // a lie
+  EXPECT_EQ((ElementUse{ElementUse::Form::slots, 24, 16, 2}.end()), 40U);
 }
 
 TEST(TypeLayout, TraitObjectsAndSharedSlices) {
@@ -278,7 +287,6 @@ TEST(TypeLayout, TraitObjectsAndSharedSlices) {
   EXPECT_EQ(layout.ranges[0].vtable_offset_bytes, 8U);
   EXPECT_EQ(layout.slots.at(0).range, 0);
   EXPECT_TRUE(layouts.of(text).has_open_end);
-  EXPECT_EQ(template_name("alloc::boxed::Box<dyn Fn(u64) -> u64, G>"), "alloc::boxed::Box");
 }
 
 TEST(TypeLayout, HugeTypesAreConservative) {

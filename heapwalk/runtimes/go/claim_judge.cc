@@ -1,0 +1,207 @@
+#include "heapwalk/runtimes/go/claim_judge.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "heapwalk/runtimes/go/heap_pointers.h"
+#include "heapwalk/runtimes/go/size_classes.h"
+
+namespace heapwalk::go {
+namespace {
+
+constexpr uint64_t kTinyBytes = 16;  // what is smaller and has no pointers shares a slot with others
+
+// The best that a lead can become: what is known as well already needs no second look.
+Strength best_of(Lead::How how) {
+  switch (how) {
+    case Lead::How::dynamic:
+    case Lead::How::elements:
+    case Lead::How::closure:
+      return Strength::dynamic;
+    case Lead::How::slice:
+    case Lead::How::text:
+    case Lead::How::counted:
+    case Lead::How::at_least:
+      return Strength::counted;
+    case Lead::How::made_closure:
+      return Strength::paired;
+    default:
+      return Strength::exact;
+  }
+}
+
+uint64_t low_bits(uint64_t bits, uint64_t count) {
+  return count >= 64 ? bits : bits & ((uint64_t{1} << count) - 1);
+}
+
+}  // namespace
+
+std::optional<ClaimJudge::Slot> ClaimJudge::slot_of(Address address, const Span& span) {
+  const auto index = span.slot_of(address);
+  if (!index) return std::nullopt;
+  Slot slot{.span = &span, .start = span.slot(*index).begin};
+  slot.header_bytes = span.has_headers ? uint8_t{kHeaderBytes} : uint8_t{0};
+  slot.room_bytes = span.element_bytes - slot.header_bytes;
+  if (address - slot.start < slot.header_bytes) return std::nullopt;
+  slot.offset_bytes = address - slot.start - slot.header_bytes;
+  return slot;
+}
+
+Located ClaimJudge::locate(Address address) const {
+  Located located{.span = spans_->find(address), .place = {}, .nearest = {}};
+  if (located.span != nullptr) located.place = inputs_->objects.place(address);
+  return located;
+}
+
+void ClaimJudge::approach(Address address, Located& located) const {
+  if (located.span == nullptr) return;
+  located.nearest = inputs_->objects.nearest(address, located.place);
+  if (located.nearest.found) __builtin_prefetch(typing_->kind_of.data() + located.nearest.id);
+}
+
+bool ClaimJudge::is_slot_for(const Slot& slot, uint64_t bytes) const {
+  if (bytes > slot.room_bytes) return false;
+  return go::is_slot_for(bytes + slot.header_bytes, slot.span->element_bytes);
+}
+
+ObjectKind ClaimJudge::noted_kind(const Span& span, TypeId type, const WalkPlan& plan) {
+  const uint64_t size_bytes = plan.size_bytes;
+  const uint8_t header_bytes = span.has_headers ? uint8_t{kHeaderBytes} : uint8_t{0};
+  if (size_bytes == 0 || size_bytes > span.element_bytes - header_bytes) return {};
+  return {.element = type,
+          .is_array = !go::is_slot_for(size_bytes + header_bytes, span.element_bytes),
+          .header_bytes = header_bytes,
+          .strength = plan.is_generic ? Strength::paired : Strength::noted};
+}
+
+// A trie's node is what it says itself; a timer may be the beginning of the run-time's.
+const WalkPlan* ClaimJudge::plan_of(const Lead& lead, const Slot& slot, TypeId& type) const {
+  const WalkPlan* plan = type == kNoType ? nullptr : plans_->find(type);
+  if (plan == nullptr) return plan;
+  if (plan->stand_in != kNoType && !is_slot_for(slot, plan->size_bytes)) {
+    const WalkPlan* larger = plans_->find(plan->stand_in);
+    if (larger == nullptr || !is_slot_for(slot, larger->size_bytes)) return plan;
+    type = plan->stand_in;
+    return larger;
+  }
+  if (plan->form != GoForm::trie_node) return plan;
+  const auto is_entry = inputs_->dump.memory.read<uint8_t>(lead.value + plan->entry_offset);
+  if (!is_entry) return nullptr;
+  type = *is_entry != 0 ? plan->entry : plan->inner;
+  return type == kNoType ? nullptr : plans_->find(type);
+}
+
+std::optional<GoClaim> ClaimJudge::judge(const Lead& lead, const Located& located, Doubts& doubts) const {
+  if (located.span == nullptr || !inputs_->objects.contains_used(located.nearest, lead.value)) return std::nullopt;
+  const uint32_t object = located.nearest.id;
+  const Strength known = typing_->kinds[typing_->kind_of[object]].strength;
+  if (known < (lead.is_guess ? Strength::paired : best_of(lead.how))) return std::nullopt;
+  const auto slot = slot_of(lead.value, *located.span);
+  if (!slot) return std::nullopt;
+  GoClaim claim{.start = slot->start, .object = object, .type = lead.type, .header_bytes = slot->header_bytes};
+  const bool is_closure = lead.how == Lead::How::closure || lead.how == Lead::How::made_closure;
+  const WalkPlan* plan = is_closure ? nullptr : plan_of(lead, *slot, claim.type);
+  if (is_closure) {
+    claim.strength = closure_strength(*slot, claim);
+    if (claim.strength != Strength::none) claim.strength = best_of(lead.how);
+  } else if (plan == nullptr || plan->size_bytes == 0) {
+    return std::nullopt;
+  } else if (lead.how == Lead::How::slice || lead.how == Lead::How::text || lead.how == Lead::How::counted ||
+             lead.how == Lead::How::at_least || lead.how == Lead::How::elements) {
+    claim.strength = array_strength(*slot, lead, *plan);
+    claim.is_array = true;
+  } else {
+    claim.strength = value_strength(*slot, lead, *plan, claim);
+  }
+  if (lead.is_guess || (plan != nullptr && plan->is_generic))
+    claim.strength = std::max(claim.strength, Strength::paired);
+  if (claim.strength == Strength::none && known == Strength::none) {
+    if (slot->offset_bytes == 0) ++doubts.conflicts;
+    if (claim.type != kNoType) doubts.hints.push_back({claim.object, claim.start, claim.type, slot->offset_bytes});
+  }
+  if (known <= claim.strength) return std::nullopt;
+  return claim;
+}
+
+bool ClaimJudge::could_be(Address start, TypeId type) const {
+  const Span* span = spans_->find(start);
+  const WalkPlan* plan = plans_->find(type);
+  if (span == nullptr || plan == nullptr || plan->has_pointers == span->noscan) return false;
+  const auto slot = slot_of(start + (span->has_headers ? kHeaderBytes : 0), *span);
+  return slot && is_slot_for(*slot, plan->size_bytes) && matching_values(*slot, *plan).value_or(1) == 1;
+}
+
+Strength ClaimJudge::value_strength(const Slot& slot, const Lead& lead, const WalkPlan& plan, GoClaim& claim) const {
+  if (plan.form == GoForm::channel) return channel_strength(slot, lead.value, plan, claim);
+  const Strength best = best_of(lead.how);
+  if (slot.span->noscan) {
+    if (plan.has_pointers) return Strength::none;
+    if (slot.offset_bytes == 0 && is_slot_for(slot, plan.size_bytes)) return best;
+    if (plan.size_bytes < kTinyBytes && slot.room_bytes == kTinyBytes) return Strength::fitting;
+    return Strength::none;  // part of something larger, or one of several: nothing tells
+  }
+  if (!plan.has_pointers) return Strength::none;
+  const bool is_single = is_slot_for(slot, plan.size_bytes);
+  if (slot.offset_bytes % plan.size_bytes != 0 || (is_single && slot.offset_bytes != 0)) return Strength::none;
+  const auto values = matching_values(slot, plan);
+  if (is_single) return values.value_or(1) == 1 ? best : Strength::none;
+  if (!values || *values <= 1 || slot.offset_bytes / plan.size_bytes >= *values) return Strength::none;
+  claim.is_array = true;
+  return Strength::fitting;
+}
+
+Strength ClaimJudge::array_strength(const Slot& slot, const Lead& lead, const WalkPlan& plan) const {
+  const uint64_t size_bytes = plan.size_bytes;
+  if (lead.count > slot.room_bytes / size_bytes || plan.has_pointers == slot.span->noscan) return Strength::none;
+  if (slot.offset_bytes % size_bytes != 0) return Strength::none;
+  const uint64_t end = slot.offset_bytes + lead.count * size_bytes;
+  if (end > slot.room_bytes) return Strength::none;
+  const bool is_counted = is_slot_for(slot, end) || (lead.how == Lead::How::at_least && slot.offset_bytes == 0);
+  if (!plan.has_pointers) return is_counted ? best_of(lead.how) : Strength::fitting;
+  const uint64_t compared = std::min<uint64_t>(end / size_bytes, std::max<uint64_t>(1, 64 * 8 / size_bytes));
+  if (matching_values(slot, plan).value_or(compared) < compared) return Strength::none;
+  return is_counted ? best_of(lead.how) : Strength::fitting;
+}
+
+// Elements without pointers lie behind the channel, which then has none to the collector.
+Strength ClaimJudge::channel_strength(const Slot& slot, Address at, const WalkPlan& plan, GoClaim& claim) const {
+  if (slot.offset_bytes != 0) return Strength::none;
+  const AddressSpace& memory = inputs_->dump.memory;
+  const Layout& layout = inputs_->heap.process().layout;
+  if (!slot.span->noscan) return is_slot_for(slot, plan.size_bytes) ? Strength::dynamic : Strength::none;
+  const auto count = memory.read_word(at + layout.offset(Field::hchan_dataqsiz));
+  const auto each = memory.read<uint16_t>(at + layout.offset(Field::hchan_elemsize));
+  if (!count || !each || (*each != 0 && *count > slot.room_bytes / *each)) return Strength::none;
+  claim.has_tail = *count * *each != 0;
+  return is_slot_for(slot, plan.size_bytes + *count * *each) ? Strength::dynamic : Strength::none;
+}
+
+Strength ClaimJudge::closure_strength(const Slot& slot, GoClaim& claim) const {
+  if (slot.offset_bytes != 0) return Strength::none;
+  const auto code = inputs_->dump.memory.read_pointer(slot.start + slot.header_bytes);
+  const auto function = code ? inputs_->functions.find(*code) : std::nullopt;
+  if (!function || function->entry() != *code) return Strength::none;
+  claim.is_closure = true;
+  return Strength::dynamic;
+}
+
+std::optional<uint64_t> ClaimJudge::matching_values(const Slot& slot, const WalkPlan& plan) const {
+  const uint64_t fit = slot.room_bytes / plan.size_bytes;
+  const uint64_t words = plan.size_bytes / 8;  // what has pointers is whole words
+  const Span& span = *slot.span;
+  // Slots with a header, and large ones, have no bits since Go 1.22: their type is noted.
+  if (!plan.is_mask_known || words == 0) return std::nullopt;
+  if (!span.heap_bits && inputs_->heap.process().layout.has(Field::mspan_largeType)) return std::nullopt;
+  bool is_last = false;
+  const uint64_t bits =
+      inputs_->heap.pointer_bits(span, {slot.start, slot.start + span.element_bytes}, slot.start, is_last);
+  const uint64_t slot_words = std::min<uint64_t>(64, span.element_bytes / 8);
+  uint64_t tiled = plan.mask;
+  for (uint64_t filled = words; filled < slot_words; filled *= 2) tiled |= tiled << filled;
+  if (bits == low_bits(tiled, slot_words)) return fit;
+  // Behind the last value there is none.
+  const uint64_t values = (64 - static_cast<uint64_t>(std::countl_zero(bits)) + words - 1) / words;
+  return bits == low_bits(tiled, std::min(slot_words, values * words)) ? values : 0;
+}
+
+}  // namespace heapwalk::go

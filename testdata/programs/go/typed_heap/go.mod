@@ -1,0 +1,3 @@
+module typed_heap
+
+go 1.19
