@@ -133,7 +133,7 @@ TEST_P(GoProfiles, HeapAndAllocs) {
     SCOPED_TRACE(kind);
     const DecodedProfile written = recording_->written(kind), rebuilt = recording_->rebuilt(kind);
     expect_same_head(written, rebuilt);
-    EXPECT_GT(written.by_stack().size(), has_argument("rate=524288") ? 10U : 30U) << "the program did too little";
+    EXPECT_GT(written.by_stack().size(), has_argument("rate=524288") ? 5U : 30U) << "the program did too little";
     if (published) {
       expect_same_stacks(without_zeros(written.by_stack()), without_zeros(rebuilt.by_stack()));
       EXPECT_EQ(rebuilt.totals(), written.totals());
@@ -267,22 +267,39 @@ INSTANTIATE_TEST_SUITE_P(Builds, GoProfiles, testing::ValuesIn(variants()));
 // The statistics come from a copy of the process: a thread that starts in between would count for itself.
 class GoStatistics : public GoProfiles {};
 
+// What no cache holds back, or is counted with what the caches hold.
+void expect_counters(const Json& ours, const Json& theirs) {
+  for (const char* name : {"Alloc", "TotalAlloc", "Mallocs", "Frees", "HeapAlloc", "HeapObjects", "LastGC",
+                           "PauseTotalNs", "NumGC", "NumForcedGC"})
+    EXPECT_EQ(ours[name].number(), theirs[name].number()) << name;
+}
+
+void expect_same_memory(const Json& ours, const Json& theirs) {
+  for (const char* name :
+       {"Sys", "HeapSys", "HeapIdle", "HeapInuse", "HeapReleased", "StackInuse", "StackSys", "MSpanInuse", "MSpanSys",
+        "MCacheInuse", "MCacheSys", "BuckHashSys", "GCSys", "OtherSys", "NextGC"})
+    EXPECT_EQ(ours[name].number(), theirs[name].number()) << name;
+}
+
+// Where the process went on and read its statistics later, caches were emptied, stacks cut and spans freed meanwhile: within the
+// heap and its stacks memory only changes its use. The run-time's own may have grown by a few pieces of 256 KiB.
+void expect_after_emptying(const Json& ours, const Json& theirs) {
+  constexpr uint64_t kPiece = 256 << 10;
+  auto grown = [&](const char* name) { return theirs[name].number() - ours[name].number(); };
+  EXPECT_EQ(grown("HeapSys") + grown("StackSys"), 0U);
+  EXPECT_EQ(grown("Sys") % kPiece, 0U);
+  EXPECT_LE(grown("Sys"), 4 * kPiece);
+  EXPECT_EQ(ours["MCacheInuse"].number(), theirs["MCacheInuse"].number());
+}
+
 TEST_P(GoStatistics, Statistics) {
   const Json written = parse_json(read_file(recording_->file("memstats.json")));
   const CommandOutput output = recording_->profile("memstats", {"--format", "json"});
   ASSERT_EQ(output.status, 0) << output.err;
   const Json rebuilt = parse_json(output.out);
   const Json rows = rebuilt["memstats"];
-  for (const char* name : {"Alloc", "TotalAlloc", "Mallocs", "Frees", "HeapAlloc", "HeapObjects", "NumGC",
-                           "PauseTotalNs", "LastGC", "NumForcedGC"})
-    EXPECT_EQ(rows[name].number(), written[name].number()) << name;
-  // Where the process went on and read its statistics later, stacks were cut, spans moved and caches emptied meanwhile.
-  if (!has_argument("end=early")) {
-    for (const char* name :
-         {"Sys", "HeapSys", "HeapIdle", "HeapInuse", "HeapReleased", "StackInuse", "StackSys", "MSpanInuse", "MSpanSys",
-          "MCacheInuse", "MCacheSys", "BuckHashSys", "NextGC", "GCSys", "OtherSys"})
-      EXPECT_EQ(rows[name].number(), written[name].number()) << name;
-  }
+  expect_counters(rows, written);
+  has_argument("end=early") ? expect_after_emptying(rows, written) : expect_same_memory(rows, written);
   EXPECT_EQ(rows["GCCPUFraction"].real(), written["GCCPUFraction"].real());
   EXPECT_TRUE(rows["GCPercent"].is_null()) << "the collector is off at the end";
   EXPECT_EQ(rows["MemoryLimit"].number(), uint64_t{3} << 30);
