@@ -433,7 +433,6 @@ class Typing {
       typing_.bytes[strength] += size;
     });
     if (dropped_ > 0) diagnostics_.add("too_many_types", "allocations whose type could not be kept", dropped_);
-    types_.report(diagnostics_);
   }
 
   struct PairHash {
