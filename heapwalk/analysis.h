@@ -43,6 +43,7 @@ struct Summary {
   std::vector<OwnerRow> owners;          // modules, threads, mappings by retained bytes
   std::vector<TypeRow> types;            // by bytes, descending
   std::vector<LeakRow> leaks;            // by bytes, descending
+  std::vector<StuckRow> stuck;           // by retained bytes, then count, descending
   std::vector<ContainerRow> containers;  // by unused bytes, descending
   EvidenceBytes evidence;
   uint64_t graph_nodes = 0, graph_edges = 0;

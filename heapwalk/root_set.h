@@ -63,10 +63,18 @@ struct TypedVariable {
   TypeId type;
 };
 
+// An owner that waits, for as long as nobody uses one of these: a goroutine on its channels. None: for ever.
+struct Waiting {
+  uint32_t owner = 0;
+  std::vector<Address> on;
+};
+
 struct RootSet {
   std::vector<Owner> owners;
   std::vector<Root> roots;
   std::vector<TypedVariable> variables;  // of all modules whose debug info was read; by address
+  std::vector<Waiting> waiting;
+  std::vector<Address> wait_records;  // objects that only list who waits: what they refer to is not thereby in use
   // Ranges that thread stacks, TLS blocks and module data occupy, for the accounting. Sorted, disjoint per kind.
   std::vector<AddressRange> stack_ranges;
   std::vector<AddressRange> tls_ranges;

@@ -20,7 +20,7 @@ struct Totals {
   uint64_t possibly_live_bytes = 0, possibly_live_objects = 0;  // the part of reachable that only tainted words reach
   uint64_t leaked_bytes = 0, leaked_objects = 0;
   uint64_t garbage_bytes = 0, garbage_objects = 0;  // the part of leaked that a collector would free by itself
-  uint64_t free_bytes = 0;  // free chunks and top
+  uint64_t free_bytes = 0;                          // free chunks and top
   uint64_t cached_bytes = 0, cached_objects = 0;
   uint64_t metadata_bytes = 0, unexplained_bytes = 0;
 };
@@ -91,6 +91,13 @@ struct ContainerRow {
   uint64_t elements = 0;  // in use in all of them; a string's characters, if it has memory of its own
   uint64_t unused_bytes = 0;
   uint64_t empty_with_memory = 0;  // containers without elements that have memory of their own nevertheless
+};
+
+// Owners that wait for what nobody else can reach: leaked goroutines, by the place that created them and what they do.
+struct StuckRow {
+  std::string name, state;
+  uint64_t count = 0;
+  uint64_t retained_bytes = 0;
 };
 
 struct LeakRow {

@@ -5,6 +5,7 @@
 
 #include "heapwalk/accounting.h"
 #include "heapwalk/path_description.h"
+#include "heapwalk/stuck_owners.h"
 #include "heapwalk/suspects.h"
 #include "heapwalk/type_summary.h"
 
@@ -137,6 +138,33 @@ std::vector<LeakRow> leak_rows(const Analysis& analysis, const RetainedCounts& c
   return rows;
 }
 
+// By the owner above them and what they do: the part of a goroutine's name in brackets, less how long.
+std::vector<StuckRow> stuck_rows(const Analysis& analysis) {
+  std::map<std::pair<std::string, std::string>, StuckRow> rows;
+  for (uint32_t owner : find_stuck_owners(analysis.graph, analysis.objects, analysis.roots)) {
+    const Owner& stuck = analysis.roots.owners[owner];
+    const std::string& above = stuck.parent == kNoOwner ? stuck.name : analysis.roots.owners[stuck.parent].name;
+    const size_t by = above.find("created by ");
+    const size_t begin = stuck.name.find('[');
+    const size_t end = stuck.name.find_first_of(",]", begin);
+    const bool has_state = begin != std::string::npos && end != std::string::npos;
+    const std::string state = has_state ? stuck.name.substr(begin + 1, end - begin - 1) : "";
+    StuckRow& row = rows[{by == std::string::npos ? above : above.substr(by), state}];
+    row.count += 1;
+    row.retained_bytes += analysis.dominators.retained_bytes(owner_node(analysis.roots, owner));
+  }
+  std::vector<StuckRow> result;
+  for (auto& [key, row] : rows) {
+    row.name = key.first;
+    row.state = key.second;
+    result.push_back(std::move(row));
+  }
+  std::ranges::stable_sort(result, [](const StuckRow& a, const StuckRow& b) {
+    return a.retained_bytes != b.retained_bytes ? a.retained_bytes > b.retained_bytes : a.count > b.count;
+  });
+  return result;
+}
+
 }  // namespace
 
 void build_summary(Analysis& analysis, std::span<const StateTotals> totals, size_t threads) {
@@ -148,6 +176,7 @@ void build_summary(Analysis& analysis, std::span<const StateTotals> totals, size
   summary.roots = root_rows(analysis, counts);
   summary.owners = owner_rows(analysis, counts);
   summary.leaks = leak_rows(analysis, counts);
+  summary.stuck = stuck_rows(analysis);
   summary.suspects = find_suspects(analysis, counts.heads, kSuspects);
   TypeSummary types = summarize_types(analysis.objects, *analysis.types, analysis.graph, analysis.reachability,
                                       analysis.dominators, threads, analysis.diagnostics);

@@ -81,6 +81,12 @@ void write_json_report(const DocumentRequest& request, Output& output) {
   write_owners(first_rows(summary.owners, limit), json);
   write_types(first_rows(summary.types, limit), json);
   write_leaks(first_rows(summary.leaks, limit), json);
+  json.rows("stuck", first_rows(summary.stuck, limit), [&](const StuckRow& row) {
+    json.member("name", row.name);
+    json.member("state", row.state);
+    json.member("count", row.count);
+    json.member("retained_bytes", row.retained_bytes);
+  });
   write_evidence(summary.evidence, json);
   write_containers(first_rows(summary.containers, limit), json);
   json.key("graph");

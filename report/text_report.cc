@@ -163,6 +163,16 @@ void print_leaks(const Summary& summary, uint64_t limit, Output& output, const T
   table.print(output, style);
 }
 
+void print_stuck(const Summary& summary, uint64_t limit, Output& output, const TextStyle& style) {
+  if (summary.stuck.empty()) return;
+  output.print("\n{}\n", style.heading("Goroutines that nothing can wake"));
+  TextTable table({{"", Align::right}, {"", Align::right}, {""}, {""}});
+  for (const StuckRow& row : first_rows(summary.stuck, limit))
+    table.add(
+        {bytes_text(row.retained_bytes), count_text(row.count), "[" + row.state + "]", readable_type_name(row.name)});
+  table.print(output, style);
+}
+
 }  // namespace
 
 void write_text_report(const DocumentRequest& request, Output& output) {
@@ -176,6 +186,7 @@ void write_text_report(const DocumentRequest& request, Output& output) {
   print_suspects(analysis, limits.suspects, output, style);
   print_roots(analysis.summary, limits.roots, output, style);
   print_owners(analysis.summary, limits.owners, output, style);
+  print_stuck(analysis.summary, limits.leaks, output, style);
   print_leaks(analysis.summary, limits.leaks, output, style);
   print_diagnostics(analysis.diagnostics, limits.diagnostics, output, style);
 }

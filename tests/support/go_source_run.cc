@@ -11,19 +11,19 @@ GoSourceRun::GoSourceRun(std::string_view name, const std::vector<std::string>& 
     return;
   }
   const std::string source = std::string(HEAPWALK_SOURCE_DIR) + "/testdata/programs/go/" + std::string(name);
-  const std::string binary = directory_.file(name);
-  std::vector<std::string> command = {"go", "build", "-C", source, "-buildvcs=false", "-o", binary};
+  binary_ = directory_.file(name);
+  std::vector<std::string> command = {"go", "build", "-C", source, "-buildvcs=false", "-o", binary_};
   command.insert(command.end(), flags.begin(), flags.end());
   if (const CommandResult build = run_command(command); build.status != 0) {
     error_ = build.output;
     return;
   }
   run_ = std::make_unique<ProgramRun>(
-      RunOptions{.arguments = {binary, directory_.file("truth")}, .environment = {{"GOTRACEBACK", "crash"}}});
+      RunOptions{.arguments = {binary_, directory_.file("truth")}, .environment = {{"GOTRACEBACK", "crash"}}});
   skip_reason_ = run_->skip_reason();
   error_ = run_->error();
   if (run_->core_path().empty()) return;
-  auto dump = open_core_dump(run_->core_path(), {.binary = binary});
+  auto dump = open_core_dump(run_->core_path(), {.binary = binary_});
   if (!dump) {
     error_ = dump.error().message;
     return;

@@ -23,6 +23,7 @@ class GoSourceRun {
   const std::string& skip_reason() const { return skip_reason_; }  // no Go, or no cores on this machine
   const std::string& error() const { return error_; }
   const CoreDump& dump() const { return *dump_; }
+  const std::string& binary() const { return binary_; }
   // The lines of the file, each in its columns, which tabs part.
   std::vector<std::vector<std::string>> truth() const;
 
@@ -30,7 +31,7 @@ class GoSourceRun {
   TemporaryDirectory directory_;
   std::unique_ptr<ProgramRun> run_;
   std::unique_ptr<const CoreDump> dump_;
-  std::string skip_reason_, error_;
+  std::string binary_, skip_reason_, error_;
 };
 
 }  // namespace heapwalk::test

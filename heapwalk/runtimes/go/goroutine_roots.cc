@@ -134,8 +134,28 @@ std::vector<uint32_t> GoroutineRoots::add_owners(RootSet& set) const {
   return owners;
 }
 
+// Those that wait for other goroutines; for the clock, the network or a system call, nobody has to hold anything.
+void GoroutineRoots::add_waiting(const std::vector<uint32_t>& owners, RootSet& set) const {
+  for (uint32_t i = 0; i < goroutines_.all.size(); ++i) {
+    const Goroutine& goroutine = goroutines_.all[i];
+    set.wait_records.push_back(goroutine.g);
+    for (const Blocker& blocker : goroutine.blocked_on) set.wait_records.push_back(blocker.sudog);
+    const bool waits = goroutine.status == GoroutineStatus::waiting || goroutine.status == GoroutineStatus::leaked;
+    if (!waits || goroutine.is_system) continue;
+    const std::string_view reason = goroutine.wait_reason;
+    const bool for_ever = reason.find("nil chan") != std::string_view::npos || reason == "select (no cases)";
+    const bool for_others = reason.starts_with("chan ") || reason.starts_with("select") ||
+                            reason.starts_with("sync.") || reason == "semacquire";
+    if (!for_ever && (!for_others || goroutine.blocked_on.empty())) continue;
+    Waiting waiting{owners[i], {}};
+    for (const Blocker& blocker : goroutine.blocked_on) waiting.on.push_back(blocker.on);
+    set.waiting.push_back(std::move(waiting));
+  }
+}
+
 void GoroutineRoots::add_roots(const RootInputs& inputs, FramePlaces& places, RootSet& set) const {
   const std::vector<uint32_t> owners = add_owners(set);
+  add_waiting(owners, set);
   for (uint32_t i = 0; i < goroutines_.all.size(); ++i) add_stack(inputs, places, i, owners[i], set);
 }
 

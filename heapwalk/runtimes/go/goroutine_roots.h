@@ -67,6 +67,7 @@ class GoroutineRoots {
   std::string creator(const Goroutine& goroutine) const;
   std::string label(const Goroutine& goroutine) const;
   std::vector<uint32_t> add_owners(RootSet& set) const;
+  void add_waiting(const std::vector<uint32_t>& owners, RootSet& set) const;
   void add_stack(const RootInputs& inputs, FramePlaces& places, uint32_t goroutine, uint32_t owner, RootSet& set) const;
   void add_rest(const RootInputs& inputs, const StackFrame& frame, const std::vector<AddressRange>& taken, Root root,
                 RootSet& set) const;
