@@ -45,10 +45,12 @@ class FieldPrinter {
                const ContainerValues* containers)
       : table_(table), memory_(memory), range_(range), containers_(containers) {}
 
-  std::vector<FieldValue> print(TypeId type, bool is_array) {
+  std::vector<FieldValue> print(TypeId type, bool is_array, const IsInUse& is_in_use) {
     if (type == kNoType || index(type) >= table_.size()) return {};
     const uint64_t stride = std::max<uint64_t>(1, table_.size_bytes(type));
-    if (is_array) {
+    if (is_array && is_in_use) {
+      push_elements_in_use(type, range_.size_bytes() / stride, is_in_use);
+    } else if (is_array) {
       push_elements(type, range_.size_bytes() / stride, 0, 0);
     } else {
       push({0, "", type, 0});  // a record's fields, without a row for the record
@@ -154,6 +156,19 @@ class FieldPrinter {
     const uint64_t shown = std::min(count, kMaxElements);
     if (shown < count) push({depth, fmt::format("… {} more", count - shown), kNoType, offset_bytes});
     for (uint64_t i = shown; i-- > 0;) push({depth, fmt::format("[{}]", i), element, offset_bytes + i * stride});
+  }
+
+  void push_elements_in_use(TypeId element, uint64_t count, const IsInUse& is_in_use) {
+    const uint64_t stride = table_.size_bytes(element);
+    std::vector<uint64_t> shown;
+    uint64_t in_use = 0;
+    for (uint64_t i = 0; i < count && stride > 0; ++i) {
+      if (!is_in_use(i * stride)) continue;
+      if (shown.size() < kMaxElements) shown.push_back(i);
+      ++in_use;
+    }
+    if (shown.size() < in_use) push({0, fmt::format("… {} more", in_use - shown.size()), kNoType, 0});
+    for (size_t i = shown.size(); i-- > 0;) push({0, fmt::format("[{}]", shown[i]), element, shown[i] * stride});
   }
 
   void add_row(const Item& item) {
@@ -271,8 +286,9 @@ class FieldPrinter {
 }  // namespace
 
 std::vector<FieldValue> field_values(const TypeTable& table, const AddressSpace& memory, AddressRange range,
-                                     TypeId type, bool is_array, const ContainerValues* containers) {
-  return FieldPrinter(table, memory, range, containers).print(type, is_array);
+                                     TypeId type, bool is_array, const ContainerValues* containers,
+                                     const IsInUse& is_in_use) {
+  return FieldPrinter(table, memory, range, containers).print(type, is_array, is_in_use);
 }
 
 }  // namespace heapwalk

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,9 +32,13 @@ struct FieldValue {
   std::string value;          // empty for most records, whose fields follow one deeper
 };
 
-// What lies at `range`: one object of the type, or, with `is_array`, as many as fit. No rows for an unknown type.
-// Without `containers` theirs are the members that they are made of.
+// Whether the element at this offset of an array is in use.
+using IsInUse = std::function<bool(uint64_t offset_bytes)>;
+
+// What lies at `range`: one object of the type, or, with `is_array`, as many as fit; of these, if there is an `is_in_use`,
+// those that it says. No rows for an unknown type. Without `containers` theirs are the members that they are made of.
 std::vector<FieldValue> field_values(const TypeTable& table, const AddressSpace& memory, AddressRange range,
-                                     TypeId type, bool is_array, const ContainerValues* containers = nullptr);
+                                     TypeId type, bool is_array, const ContainerValues* containers = nullptr,
+                                     const IsInUse& is_in_use = {});
 
 }  // namespace heapwalk

@@ -51,8 +51,16 @@ class Shower {
     const AddressRange range = AddressRange::of(result_.object.address + header, in_use - header);
     const ContainerValues containers(analysis_.types->table(), analysis_.types->containers(), analysis_.dump->memory,
                                      [this](Address address) { return type_at(address); });
+    const ElementUse* use = shape.is_array ? analysis_.types->use_of(object_) : nullptr;
+    const Bytes bytes =
+        use == nullptr ? Bytes() : analysis_.dump->memory.read(result_.object.address, result_.object.size_bytes);
+    const uint64_t each = analysis_.types->table().size_bytes(shape.element);
+    IsInUse is_in_use;
+    if (use != nullptr) {
+      is_in_use = [&](uint64_t offset) { return use->covers(header + offset, each, bytes.data(), bytes.size()); };
+    }
     result_.fields = field_values(analysis_.types->table(), analysis_.dump->memory, range, shape.element,
-                                  shape.is_array, &containers);
+                                  shape.is_array, &containers, is_in_use);
     for (FieldValue& field : result_.fields) field.offset_bytes += header;
   }
 

@@ -61,9 +61,10 @@ TypeId TypeAgreement::variable_at(Address address) const {
   return at == variables_.end() || at->address != address ? kNoType : at->type;
 }
 
-// An array's first element and a record's first member are where it is.
+// An array's first element and a record's first member are where it is; a node has several forms.
 bool TypeAgreement::is_or_begins_with(TypeId type, TypeId wanted) const {
   const TypeTable& types = state_->types->table();
+  if (state_->types->containers().smallest(type) == wanted) return true;
   for (int i = 0; i < kMaxFirstMembers && type != kNoType; ++i) {
     if (type == wanted) return true;
     if (types[type].kind == TypeKind::array) {

@@ -26,9 +26,10 @@ class FieldValues : public ::testing::Test {
   void put(size_t offset, T value) {
     std::memcpy(bytes_.data() + offset, &value, sizeof value);
   }
-  std::string values(TypeId type, uint64_t size_bytes, bool is_array = false) {
+  std::string values(TypeId type, uint64_t size_bytes, bool is_array = false, const IsInUse& is_in_use = {}) {
     AddressSpace memory(std::vector<Region>{{AddressRange::of(kPlace, bytes_.size()), ByteState::core, bytes_.data()}});
-    return text(field_values(builder_.table(), memory, AddressRange::of(kPlace, size_bytes), type, is_array));
+    return text(field_values(builder_.table(), memory, AddressRange::of(kPlace, size_bytes), type, is_array, nullptr,
+                             is_in_use));
   }
   TypeId record(std::string_view name, uint64_t size_bytes, std::vector<Field> fields,
                 TypeKind kind = TypeKind::record) {
@@ -45,6 +46,14 @@ class FieldValues : public ::testing::Test {
   TypeId bool_ = builder_.base("bool", 1, BaseEncoding::boolean);
   std::vector<std::byte> bytes_{512};
 };
+
+TEST_F(FieldValues, ElementsThatAreNotInUseAreLeftOut) {
+  for (int32_t i = 0; i < 40; ++i) put(static_cast<size_t>(i) * 4, i);
+  EXPECT_EQ(values(int_, 16, true, [](uint64_t offset) { return offset == 4 || offset == 12; }), "[1] = 1\n[3] = 3\n");
+  EXPECT_EQ(values(int_, 16, true, [](uint64_t) { return false; }), "");
+  EXPECT_EQ(values(int_, 160, true, [](uint64_t offset) { return offset % 16 == 0; }),
+            "[0] = 0\n[4] = 4\n[8] = 8\n[12] = 12\n[16] = 16\n[20] = 20\n[24] = 24\n[28] = 28\n… 2 more\n");
+}
 
 TEST_F(FieldValues, ScalarsOfARecord) {
   TypeId colour = builder_.enumeration("Colour", 4, int_);

@@ -114,6 +114,31 @@ TEST(TypeAgreement, PointersToNothingAreDoubts) {
   EXPECT_TRUE(two.is_possible());
 }
 
+// absl's nodes grow; the pointer does not say to which of their sizes it leads.
+TEST(TypeAgreement, LargerFormsOfANodeConfirm) {
+  TypedMemory memory;
+  const std::string internal = "absl::container_internal::";
+  const std::string name = internal + "set_params<long, L, A, 256, false>";
+  const TypeId parameters = memory.record(name, 1, {}, {memory.long_});
+  const TypeId node = memory.record(internal + "btree_node<" + name + ">", 1, {}, {parameters});
+  const TypeId tree = memory.record(internal + "btree<" + name + ">", 16,
+                                    {{"root_", memory.pointer(node), 0}, {"size_", memory.long_, 8}}, {parameters});
+  const TypeId holder = memory.record("Holder", 16, {{"tree", tree, 0}});
+  const uint64_t leaf = memory.allocate(80);  // of eight slots
+  memory.put(memory.variable("tree", tree), {leaf, 1});
+  const uint64_t block = memory.allocate(24);
+  memory.put(block, {leaf, 1});
+  const auto process = memory.infer();
+  ASSERT_EQ(process->name_at(leaf), internal + "btree_node<" + name + ">");
+  ClaimState state;
+  state.types = const_cast<ObjectTypes*>(process->types.get());
+  state.strengths.assign(16, Strength::container);
+  const TypeAgreement asked(process->dump, process->objects, state, process->roots.variables);
+  const Agreement agreement = asked.of(state.make_layouts(holder), Address{block});
+  EXPECT_FALSE(agreement.contradicted);
+  EXPECT_EQ(agreement.objects, 1U);
+}
+
 TEST(TypeAgreement, WhatIsNotInTheCoreIsNoRecord) {
   Scene scene;
   const auto process = scene.memory.infer();
