@@ -34,6 +34,7 @@ void add_view(ProfileEncoder& encoder, const ProfileStacks& stacks, const std::v
   encoder.close_samples();
   for (const ProfileSample& sample : samples) {
     std::vector<uint64_t> locations;
+    locations.reserve(sample.frames.size());
     for (uint32_t frame : sample.frames) locations.push_back(location(encoder, stacks.frames[frame]));
     std::vector<ProfileEncoder::Label> labels;
     auto add_label = [&](std::string_view key, std::string_view text) {

@@ -28,6 +28,7 @@ const std::vector<CallStacks::Call>& CallStacks::calls_at(uint64_t return_addres
 
 uint32_t CallStacks::location(Address address, std::vector<OwnProfile::Line> lines) {
   std::vector<std::pair<uint32_t, uint32_t>> key;
+  key.reserve(lines.size());
   for (const OwnProfile::Line& line : lines) key.emplace_back(line.function, line.line);
   const auto [known, is_new] = known_locations_.try_emplace({address, std::move(key)}, profile_.locations.size());
   if (is_new) profile_.locations.push_back({address, std::move(lines)});
