@@ -24,7 +24,7 @@
 namespace heapwalk::go {
 
 struct PointerMask {
-  uint64_t size_bytes = 0;     // of a tile: the next one begins there; the type's own size is a multiple of it; may be 0
+  uint64_t size_bytes = 0;  // of a tile: the next one begins there; the type's own size is a multiple of it; may be 0
   uint64_t pointer_bytes = 0;  // a multiple of 8, at most size_bytes; what follows in the tile holds no pointer
   Bytes bits = {};             // bit i is the word at 8·i; at least pointer_bytes / 64 of them, rounded up
 
