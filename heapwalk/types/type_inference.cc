@@ -106,9 +106,8 @@ class TypeInference {
   // Objects of the managed heap whose pointers lead to others, malloc's say: those are typed by them. All else that such
   // objects lead to, their run-time has typed.
   void follow_out_of_managed() {
-    if (managed_.empty() || std::ranges::all_of(objects_.regions(), [&](AddressRange region) {
-          return managed_.contains(region.begin);
-        }))
+    if (managed_.empty() ||
+        std::ranges::all_of(objects_.regions(), [&](AddressRange region) { return managed_.contains(region.begin); }))
       return;
     constexpr uint32_t kObjects = 1 << 18;
     std::vector<std::vector<Queued>> pieces((objects_.size() + kObjects - 1) / kObjects);
