@@ -55,6 +55,7 @@ bool leads_out(const RootInputs& inputs, AddressRange range) {
 GoroutineRoots::GoroutineRoots(const Heap& heap, Diagnostics& diagnostics)
     : heap_(heap), functions_(heap.dump().memory, heap.process().layout, heap.process().modules) {
   goroutines_ = read_goroutines(heap.dump(), heap.process(), functions_, diagnostics);
+  drop_impossible_stacks(diagnostics);
   StackWalker walker(heap.dump(), heap.process(), functions_);
   StackScanner scanner(heap.dump(), heap.process());
   GoroutineStack stack;
@@ -72,10 +73,33 @@ GoroutineRoots::GoroutineRoots(const Heap& heap, Diagnostics& diagnostics)
     diagnostics.add("go_broken_stack",
                     "goroutines whose stacks could not be unwound to their end: any word beyond may be a pointer",
                     broken);
+  if (scanner.circles() > 0)
+    diagnostics.add("go_list_endless", "lists of deferred calls that have no end", scanner.circles());
   if (scanner.frames_without_maps() > 0)
     diagnostics.add("go_frames_without_maps",
                     "frames of goroutines whose pointer maps could not be read: any of their words may be a pointer",
                     scanner.frames_without_maps());
+}
+
+// Where objects or variables are, no stack is.
+void GoroutineRoots::drop_impossible_stacks(Diagnostics& diagnostics) {
+  const auto spans = heap_.spans();
+  uint64_t dropped = 0;
+  for (Goroutine& goroutine : goroutines_.all) {
+    if (goroutine.stack.empty()) continue;
+    auto span = std::ranges::upper_bound(spans, goroutine.stack.begin, {}, [](const Span& s) { return s.range().end; });
+    bool is_taken = std::ranges::any_of(heap_.dump().modules, [&](const Module& module) {
+      return std::ranges::any_of(module.segments,
+                                 [&](const ModuleSegment& segment) { return segment.range.overlaps(goroutine.stack); });
+    });
+    for (; span != spans.end() && span->begin < goroutine.stack.end && !is_taken; ++span)
+      is_taken = span->state == SpanState::in_use;
+    if (!is_taken) continue;
+    goroutine.stack = {};
+    ++dropped;
+  }
+  if (dropped > 0)
+    diagnostics.add("go_broken_stack", "goroutines whose stacks would be where objects or variables are", dropped);
 }
 
 void GoroutineRoots::add_pointers(const Goroutine& goroutine, const GoroutineStack& stack,

@@ -63,6 +63,7 @@ class GoroutineRoots {
     Address at;
     bool is_exact;
   };
+  void drop_impossible_stacks(Diagnostics& diagnostics);
   void add_pointers(const Goroutine& goroutine, const GoroutineStack& stack, const std::vector<StackPointer>& pointers);
   void add_foreign(const GoroutineStack& stack, std::span<const AddressRange> foreign);
   uint32_t text_of(Address call_pc);
