@@ -26,8 +26,7 @@ std::string fields_of(const RootPath& path) {
 }
 
 TEST_P(GoTimers, HoldWhatNobodyElseDoes) {
-  GoRun run("go_timers", {},
-            {.environment = {{"GOTRACEBACK", "crash"}}, .toolchain = GetParam(), .writes_heap_dump = false});
+  GoRun run("go_timers", {}, {.toolchain = GetParam(), .writes_heap_dump = false});
   if (!run.skip_reason().empty()) GTEST_SKIP() << run.skip_reason();
   ASSERT_EQ(run.error(), "");
   const auto analysis = analyze(run.core_path(), {.core = {.binary = run.binary()}, .threads = 2, .on_stage = {}});
