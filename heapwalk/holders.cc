@@ -18,8 +18,8 @@ bool is_group(const std::vector<Owner>& owners, uint32_t owner) {
 }  // namespace
 
 std::string holder_name(const Root& root) {
+  if (root.kind == RootKind::global) return root.name;  // of an unnamed one, with its place in the section
   const std::string& name = root.stable_name.empty() ? root.name : root.stable_name;
-  if (root.kind == RootKind::global) return name;
   return std::string(to_string(root.kind)).append(" ").append(name);
 }
 

@@ -1,6 +1,7 @@
 // Who holds an object, in a few words that are the same from run to run.
 //
 //     main.cache                          a package variable, and nothing else: without it the object would be garbage
+//     server .bss+0x4c0                   the same in a program that was stripped of its names
 //     goroutine main.worker local batch   a variable of one goroutine, whichever; of several that do the same, they are one
 //     handle finalizer                    what the run-time itself keeps
 //     main.cache (shared)                 several roots hold it; this one is the nearest
@@ -51,7 +52,7 @@ class Holders {
   std::vector<std::string> names_;
 };
 
-// Of a root: its stable name behind its kind, which goes without saying for a variable.
+// Of a root: the name that it has in every run, behind its kind, which goes without saying for a variable.
 std::string holder_name(const Root& root);
 
 }  // namespace heapwalk

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/ranges.h>
+
 #include "heapwalk/path_description.h"
 #include "heapwalk/readable_names.h"
 
@@ -11,6 +13,7 @@ namespace {
 constexpr size_t kMaxLines = 1 << 20;
 constexpr size_t kDescribedNodes = 64;  // at each end of a long path
 constexpr size_t kStepsShown = 4;       // at each end
+constexpr const char* kLeftOut = "…";
 
 std::string step_text(const PathStep& step) {
   std::string text = readable_type_name(step.type);
@@ -63,32 +66,39 @@ std::vector<NodeId> SamplePaths::path_to(NodeId object) const {
   return path;
 }
 
-std::string SamplePaths::text(uint32_t line) const {
-  const std::vector<NodeId> path = path_to(examples_[line]);
-  if (path.empty()) return {};
+// The steps of a path, the middle of a very long one left out.
+std::vector<std::string> SamplePaths::steps_of(const std::vector<NodeId>& path) const {
+  std::vector<std::string> texts;
   const bool is_long = path.size() > 2 * kDescribedNodes;
   const auto end = path.begin() + static_cast<std::ptrdiff_t>(is_long ? kDescribedNodes : path.size());
-  std::vector<PathStep> steps = describe_path(analysis_, {path.begin(), end}).steps;
-  std::vector<std::string> texts;
+  for (const PathStep& step : describe_path(analysis_, {path.begin(), end}).steps) texts.push_back(step_text(step));
+  if (!is_long) return texts;
+  std::vector<PathStep> last = describe_path(analysis_, {path.end() - kDescribedNodes, path.end()}).steps;
+  last.erase(last.begin());  // whose field nothing says
+  // A run over both ends is one.
+  if (!last.empty() && step_text(last.front()) == texts.back())
+    last.erase(last.begin());
+  else
+    texts.emplace_back(kLeftOut);
+  for (const PathStep& step : last) texts.push_back(step_text(step));
+  return texts;
+}
+
+std::string SamplePaths::text(uint32_t line) {
+  const std::vector<NodeId> path = path_to(examples_[line]);
+  if (path.empty()) return {};
+  std::vector<std::string> texts = steps_of(path);
   const uint32_t first_root = index(root_node(analysis_.roots, 0));
-  for (const PathStep& step : steps) texts.push_back(step_text(step));
-  if (!analysis_.graph.is_object(path.front()) && index(path.front()) >= first_root)
+  if (analysis_.graph.is_object(path.front()))
+    texts.insert(texts.begin(), holders_.name(holders_.of(path.front())));
+  else if (index(path.front()) >= first_root)
     texts.front() = readable_type_name(holder_name(analysis_.roots.roots[index(path.front()) - first_root]));
-  if (is_long) {
-    steps = describe_path(analysis_, {path.end() - kDescribedNodes, path.end()}).steps;
-    texts.resize(std::min(texts.size(), kStepsShown));
-    steps.erase(steps.begin());  // whose field nothing says
-    for (const PathStep& step : steps) texts.push_back(step_text(step));
+  if (texts.size() > 2 * kStepsShown) {
+    const auto middle = texts.begin() + kStepsShown;
+    texts.erase(middle, texts.end() - kStepsShown);
+    if (*middle != kLeftOut) texts.insert(texts.begin() + kStepsShown, kLeftOut);
   }
-  std::string result;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    if (i == kStepsShown && (is_long || texts.size() > 2 * kStepsShown)) {
-      result += " → …";
-      i = std::max(i, texts.size() - kStepsShown);
-    }
-    result += i == 0 ? texts[i] : " → " + texts[i];
-  }
-  return result;
+  return fmt::format("{}", fmt::join(texts, " → "));
 }
 
 }  // namespace heapwalk

@@ -22,11 +22,12 @@ class SamplePaths {
   SamplePaths(const Analysis& analysis, Holders& holders);
 
   uint32_t line_of(NodeId object);  // of a used object
-  std::string text(uint32_t line) const;
+  std::string text(uint32_t line);  // behind that of what no root reaches: "garbage"
 
  private:
   uint32_t first_frame(NodeId root);  // by which a path begins
   std::vector<NodeId> path_to(NodeId object) const;
+  std::vector<std::string> steps_of(const std::vector<NodeId>& path) const;
 
   const Analysis& analysis_;
   Holders& holders_;

@@ -21,7 +21,7 @@ namespace heapwalk {
 namespace {
 
 struct ReportLimits {  // rows of each list
-  uint64_t suspects = 3, roots = 5, owners = 4, leaks = 3, diagnostics = 6, sites = 5;
+  uint64_t suspects = 3, roots = 5, owners = 4, leaks = 3, diagnostics = 6, sites = 3;
 };
 
 // The memory rows of one kind as one line; the heap in front, since it is what people came for.
@@ -193,6 +193,7 @@ void write_text_report(const DocumentRequest& request, Output& output) {
   const Analysis& analysis = request.analysis;
   TextStyle style(request.color);
   ReportLimits limits;
+  if (!analysis.summary.sites.empty()) limits.roots = limits.owners = 3;  // the screen is as high as before
   if (request.limit)
     limits = {*request.limit, *request.limit, *request.limit, *request.limit, *request.limit, *request.limit};
   print_process_line(analysis, output, style);

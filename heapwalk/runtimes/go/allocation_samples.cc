@@ -69,6 +69,7 @@ Result<SampledObjects> read_allocation_samples(const ProfileInputs& inputs, std:
                                                Diagnostics& diagnostics) {
   const auto rate = read_sampling_rate(inputs);
   if (!rate) return std::unexpected(rate.error());
+  if (*rate <= 0) return std::unexpected(sampling_is_off(inputs, "sampled objects", *rate));
   SampledObjects result;
   Sites sites(inputs, result);
   uint64_t unread = 0;
@@ -85,7 +86,9 @@ Result<SampledObjects> read_allocation_samples(const ProfileInputs& inputs, std:
   if (unread > 0)
     diagnostics.add("go_sample_unread", "sampled objects of which the core does not say where they were allocated",
                     unread);
-  if (result.samples.empty() && *rate <= 0) return std::unexpected(sampling_is_off(inputs, "sampled objects", *rate));
+  if (result.samples.empty() && unread > 0)
+    return fail("{}: no sampled objects: of {} the core does not say where they were allocated", inputs.dump.path,
+                unread);
   if (result.samples.empty())
     return fail(
         "{}: no sampled objects: Go takes one sample per {} bytes allocated (runtime.MemProfileRate), and of what is "

@@ -75,7 +75,7 @@ var (
 	cache    = map[int]*session{}
 	registry []*session
 	chain    *session
-	queue    = make(chan *session, 1000)
+	queue    chan *session
 	callback func() int
 	value    interface{}
 	large    [][]byte
@@ -112,6 +112,7 @@ func fullSession(id int, holder string) *session {
 
 //go:noinline
 func fill(count int) {
+	queue = make(chan *session, count)
 	registry = newTable(2 * count)
 	plant(unsafe.Pointer(&registry[0]), "newTable", "main.registry")
 	for i := 0; i < count; i++ {
