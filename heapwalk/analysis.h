@@ -67,6 +67,9 @@ struct Analysis {
   std::vector<StageRow> stages;
 };
 
+// Fills in `runtimes` and `decoders` from `dump`: what heaps there are. The first steps of analyze().
+void find_allocators(Analysis& analysis);
+
 Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& options);
 
 }  // namespace heapwalk

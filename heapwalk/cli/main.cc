@@ -69,11 +69,7 @@ Result<Analysis> open_only(const Options& options, const CoreOptions& core) {
   Analysis analysis;
   analysis.dump = std::make_unique<const CoreDump>(*std::move(dump));
   analysis.diagnostics.merge(analysis.dump->diagnostics);
-  for (const AllocatorEntry& entry : allocator_registry()) {
-    if (auto decoder = entry.detect(*analysis.dump, analysis.diagnostics)) {
-      analysis.decoders.push_back(std::move(decoder));
-    }
-  }
+  find_allocators(analysis);
   return analysis;
 }
 

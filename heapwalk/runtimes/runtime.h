@@ -25,6 +25,8 @@ class Runtime {
   virtual ~Runtime() = default;
 
   virtual std::string_view name() const = 0;
+  // Where nothing but the run-time's is: its heap, idle memory included, and stacks. Any order.
+  virtual std::span<const AddressRange> memory() const = 0;
   // Of its heap; null when the run-time has none. Borrows from the run-time.
   virtual std::unique_ptr<HeapDecoder> make_heap_decoder() const = 0;
   // Where references into its heap are: to be asked once, before any root is looked for.

@@ -127,7 +127,7 @@ class TypeInference {
     const ObjectShape shape = result_->shape_of(id);
     if (shape.layout == nullptr || shape.layout->slots.empty()) return false;
     const uint64_t size_bytes = objects_.size_bytes(id);
-    const std::byte* data = bytes_at(region, start, size_bytes);
+    const std::byte* data = dump_.memory.read_near(region, start, size_bytes);
     if (data == nullptr) return false;
     for (uint64_t at = shape.header_bytes; at + 8 <= size_bytes; at += 8) {
       const Address value{load<uint64_t>(data + at)};

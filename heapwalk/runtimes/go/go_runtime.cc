@@ -41,6 +41,7 @@ class GoRuntime final : public Runtime {
   }
 
   std::string_view name() const override { return "go"; }
+  std::span<const AddressRange> memory() const override { return heap_->arenas(); }
   std::unique_ptr<HeapDecoder> make_heap_decoder() const override { return go::make_heap_decoder(*heap_); }
 
   ManagedHeap find_pointers(Diagnostics& diagnostics) override {
