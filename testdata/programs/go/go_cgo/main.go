@@ -56,16 +56,18 @@ type planted struct {
 }
 
 var (
-	session   = &handler{}
-	table     = map[string]*handler{}
-	direct    *C.struct_session
-	fromGo    *C.struct_row
-	unknown   *C.struct_unknown // no type of C's that Go knows: no pointer to the collector
-	parked    = make(chan bool)
-	parking   int32
-	objects   []planted
-	sink      any
-	inC, inGo *payload
+	session    = &handler{}
+	table      = map[string]*handler{}
+	direct     *C.struct_session
+	fromGo     *C.struct_row
+	mapped     unsafe.Pointer
+	lookalikes []uint64          // pages that begin as blocks of C's do that have a mapping of their own
+	unknown    *C.struct_unknown // no type of C's that Go knows: no pointer to the collector
+	parked     = make(chan bool)
+	parking    int32
+	objects    []planted
+	sink       any
+	inC, inGo  *payload
 )
 
 func plant(address unsafe.Pointer, bytes uintptr, fate, name, holder string) {
@@ -103,6 +105,13 @@ func open() {
 	plant(unsafe.Pointer(fromGo.text), 38, "c live", "text", "main.fromGo")
 	unknown = C.open_unknown()
 	plant(unsafe.Pointer(unknown), 200, "c live", "unknown", "main.unknown")
+	mapped = C.calloc(1, 1<<20)
+	plant(mapped, 1<<20, "c live", "block", "main.mapped")
+	lookalikes = make([]uint64, 64<<10)
+	for i := 0; i < len(lookalikes); i += 512 {
+		lookalikes[i+1] = 0x3000 | 2
+	}
+	plant(unsafe.Pointer(&lookalikes[0]), 512<<10, "live", "lookalikes", "main.lookalikes")
 	plant(C.start_thread(), 5000, "c live", "block", "wait_forever")
 }
 
