@@ -5,6 +5,7 @@
 
 #include "heapwalk/accounting.h"
 #include "heapwalk/path_description.h"
+#include "heapwalk/site_rows.h"
 #include "heapwalk/stuck_owners.h"
 #include "heapwalk/suspects.h"
 #include "heapwalk/type_summary.h"
@@ -181,6 +182,7 @@ void build_summary(Analysis& analysis, std::span<const StateTotals> totals, size
   TypeSummary types = summarize_types(analysis.objects, *analysis.types, analysis.graph, analysis.reachability,
                                       analysis.dominators, threads, analysis.diagnostics);
   summary.types = std::move(types.types);
+  summary.sites = site_rows(analysis, analysis.diagnostics);
   summary.evidence = types.evidence;
   summary.graph_nodes = analysis.graph.node_count();
   summary.graph_edges = analysis.graph.edge_count();

@@ -4,6 +4,7 @@
 
 #include "heapwalk/roots/find_roots.h"
 #include "heapwalk/roots/word_scan.h"
+#include "heapwalk/runtimes/go/allocation_samples.h"
 #include "heapwalk/runtimes/go/captured_variables.h"
 #include "heapwalk/runtimes/go/goroutine_roots.h"
 #include "heapwalk/runtimes/go/heap_counters.h"
@@ -109,6 +110,10 @@ class GoRuntime final : public Runtime {
     }
     result.kind_of = std::move(typing.kind_of);
     return result;
+  }
+
+  Result<SampledObjects> sampled_objects(Diagnostics& diagnostics) const override {
+    return read_allocation_samples({dump_, process_, goroutines_->functions()}, specials_, diagnostics);
   }
 
  private:
