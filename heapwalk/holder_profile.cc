@@ -39,11 +39,9 @@ class HolderProfile {
     OwnProfile profile = sampled_.frames;
     profile.sample_types = {{"inuse_objects", "count"}, {"inuse_space", "bytes"}};
     profile.default_sample_type = "inuse_space";
-    std::optional<ShareEstimator> shares;
-    for (size_t i = 0; i < rows_.size(); ++i) {
-      if (i == 0 || rows_[i - 1].site != rows_[i].site) shares.emplace(sampled_, rows_[i].site);
-      profile.samples.push_back(sample_of(rows_[i], shares->add(rows_[i].samples)));
-    }
+    ShareEstimator estimator(sampled_);
+    profile.samples.reserve(rows_.size());
+    for (const Row& row : rows_) profile.samples.push_back(sample_of(row, estimator.share(row.site, row.samples)));
     return profile;
   }
 
@@ -93,6 +91,7 @@ class HolderProfile {
     for (const Row& row : rows_)
       if (row.line != kNone) weights[row.line] += row.bytes;
     std::vector<std::pair<uint64_t, uint32_t>> lines;
+    lines.reserve(weights.size());
     for (const auto& [line, bytes] : weights) lines.emplace_back(bytes, line);
     std::ranges::sort(lines, [](const auto& a, const auto& b) {
       return a.first != b.first ? a.first > b.first : a.second < b.second;

@@ -6,7 +6,8 @@
 // nothing of a format. A stack is a list of locations, innermost first; a location is one instruction, and the lines
 // it stands for: several, innermost first, where calls were inlined.
 //
-// Nothing of this needs the analysis: the core and its modules suffice.
+// Nothing of this needs the analysis: the core and its modules suffice. (A profile that does has the same form:
+// holder_profile.h.)
 #pragma once
 
 #include <cstdint>

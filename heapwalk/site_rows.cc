@@ -40,15 +40,20 @@ std::vector<HeldSamples> group_samples(const Analysis& analysis, const SampledOb
   return groups;
 }
 
-std::pair<int64_t, int64_t> ShareEstimator::add(uint64_t samples) {
+std::pair<int64_t, int64_t> ShareEstimator::share(uint32_t site, uint64_t samples) {
+  if (site != site_) {
+    site_ = site;
+    samples_ = 0;
+    before_ = {0, 0};
+  }
   samples_ += samples;
-  const auto after = sampled_.estimate(samples_, samples_ * size_bytes_);
-  auto less = [](int64_t a, int64_t b) {
+  const auto after = sampled_.estimate(samples_, samples_ * sampled_.sites[site].size_bytes);
+  auto less = [](int64_t a, int64_t b) {  // of sizes that cannot be, it may wrap
     return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
   };
-  const std::pair share(less(after.first, before_.first), less(after.second, before_.second));
+  const std::pair result(less(after.first, before_.first), less(after.second, before_.second));
   before_ = after;
-  return share;
+  return result;
 }
 
 std::vector<SiteRow> site_rows(const Analysis& analysis, Diagnostics& diagnostics) {
@@ -58,18 +63,15 @@ std::vector<SiteRow> site_rows(const Analysis& analysis, Diagnostics& diagnostic
     if (!sampled) continue;
     Holders holders(analysis);
     std::map<std::tuple<std::string, std::string, uint64_t, uint32_t>, size_t> known;
-    const std::vector<HeldSamples> groups = group_samples(analysis, *sampled, holders);
-    std::optional<ShareEstimator> shares;
-    for (size_t i = 0; i < groups.size(); ++i) {
-      const HeldSamples& group = groups[i];
-      if (i == 0 || groups[i - 1].site != group.site) shares.emplace(*sampled, group.site);
+    ShareEstimator estimator(*sampled);
+    for (const HeldSamples& group : group_samples(analysis, *sampled, holders)) {
       SiteRow row = row_of(sampled->frames, sampled->sites[group.site]);
       const auto [at, is_new] = known.try_emplace({row.function, row.file, row.line, group.holder}, rows.size());
       if (is_new) {
         row.holder = holders.name(group.holder);
         rows.push_back(std::move(row));
       }
-      const auto [objects, bytes] = shares->add(group.objects.size());
+      const auto [objects, bytes] = estimator.share(group.site, group.objects.size());
       SiteRow& sum = rows[at->second];
       sum.estimated_objects += static_cast<uint64_t>(objects);
       sum.estimated_bytes += static_cast<uint64_t>(bytes);

@@ -25,16 +25,15 @@ struct HeldSamples {
 // By site, then holder, those in the order of their first sample.
 std::vector<HeldSamples> group_samples(const Analysis& analysis, const SampledObjects& sampled, Holders& holders);
 
-// What parts of one site stand for, one after the other: begin a new site by constructing anew.
+// What parts of sites stand for, asked one after the other, all parts of a site in a row.
 class ShareEstimator {
  public:
-  ShareEstimator(const SampledObjects& sampled, uint32_t site)
-      : sampled_(sampled), size_bytes_(sampled.sites[site].size_bytes) {}
-  std::pair<int64_t, int64_t> add(uint64_t samples);  // objects, bytes
+  explicit ShareEstimator(const SampledObjects& sampled) : sampled_(sampled) {}
+  std::pair<int64_t, int64_t> share(uint32_t site, uint64_t samples);  // objects, bytes
 
  private:
   const SampledObjects& sampled_;
-  uint64_t size_bytes_;
+  uint32_t site_ = UINT32_MAX;
   uint64_t samples_ = 0;
   std::pair<int64_t, int64_t> before_ = {0, 0};
 };

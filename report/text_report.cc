@@ -180,7 +180,7 @@ void print_sites(const Summary& summary, uint64_t limit, Output& output, const T
   for (const SiteRow& row : summary.sites) samples += row.samples;
   output.print("\n{}{}\n", style.heading("Allocated at, held by"),
                style.faint(fmt::format(" (estimates from {} sampled allocations)", count_text(samples))));
-  TextTable table({{"", Align::right}, {"", Align::right}, {"", Align::left, 48}, {"", Align::left, 48}});
+  TextTable table({{"", Align::right}, {"", Align::right}, {"", Align::left, 44}, {""}});
   for (const SiteRow& row : first_rows(summary.sites, limit))
     table.add({bytes_text(row.estimated_bytes), count_text(row.estimated_objects), readable_type_name(row.site()),
                readable_type_name(row.holder)});

@@ -326,7 +326,7 @@ TEST_P(GoHolders, PprofGroupsByHolder) {
     EXPECT_EQ(output.status, 0) << output.err;
     return output.out;
   };
-  const std::string top = pprof({"-top", "-trim=false"});
+  const std::string top = pprof({"-top", "-trim=false", "-unit=kB"});
   EXPECT_NE(top.find("Type: inuse_space"), std::string::npos) << top;
   EXPECT_NE(top.find("4096kB"), std::string::npos) << top;  // main.newLarge
   const std::string by_holder = pprof({"-tagroot=holder", "-top", "-cum", "-trim=false"});

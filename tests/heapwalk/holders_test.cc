@@ -127,18 +127,19 @@ TEST_F(HoldersTest, PathsOfSamplesFold) {
 // Estimates are rounded; what the parts get is what the whole gets.
 TEST(ShareEstimator, PartsSumToTheWhole) {
   SampledObjects sampled;
-  sampled.sites = {{{}, 48}};
+  sampled.sites = {{{}, 48}, {{}, 64}};
   sampled.estimate = [](uint64_t objects, uint64_t bytes) {
     return std::pair(static_cast<int64_t>(static_cast<double>(objects) * 10923.17),
                      static_cast<int64_t>(static_cast<double>(bytes) * 10923.17));
   };
   for (uint64_t whole : {1U, 7U, 100U, 12345U}) {
-    ShareEstimator shares(sampled, 0);
+    ShareEstimator estimator(sampled);
+    estimator.share(1, 3);  // another site is another sum
     int64_t objects = 0, bytes = 0;
     for (uint64_t rest = whole, next = 1; rest > 0; next *= 2) {
       const uint64_t part = std::min(next, rest);
       rest -= part;
-      const auto [more_objects, more_bytes] = shares.add(part);
+      const auto [more_objects, more_bytes] = estimator.share(0, part);
       const auto alone = sampled.estimate(part, part * 48);
       EXPECT_LE(std::abs(more_objects - alone.first), 1);
       EXPECT_LE(std::abs(more_bytes - alone.second), 1);
