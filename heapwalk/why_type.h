@@ -31,7 +31,7 @@ struct WhyTypeAnswer {
   uint64_t targets = 0, bytes = 0;  // used objects of the type
   uint64_t retained_bytes = 0;      // of those that no other one of them dominates: nothing counts twice
   uint64_t leaked_objects = 0, leaked_bytes = 0;
-  uint64_t garbage_objects = 0;  // of those: a collector would free them
+  uint64_t garbage_objects = 0;                     // of those: a collector would free them
   uint64_t avoided_objects = 0, avoided_bytes = 0;  // no root reaches them but through what is to be avoided
   uint64_t path_count = 0;                          // lines, also those not in `paths`
   std::vector<MergedPath> paths;                    // most bytes first
