@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "heapwalk/runtimes/go/claimed_queue.h"
 #include "heapwalk/runtimes/go/typing_tools.h"
 
 namespace heapwalk::go {
@@ -20,12 +21,6 @@ constexpr size_t kShares = 16;
 constexpr size_t share_of(uint32_t object) {
   return object >> 12 & (kShares - 1);
 }
-
-struct Claimed {
-  Address start;  // of the slot
-  uint32_t object = 0;
-  uint16_t kind = 0;
-};
 
 struct Static {  // a typed value outside of the heap
   Address address;

@@ -25,7 +25,7 @@ namespace {
 
 constexpr size_t kMaxHints = size_t{1} << 22;
 constexpr int kGuessRounds = 8;
-constexpr size_t kPiece = size_t{1} << 10;               // objects that one worker takes at once
+constexpr size_t kPiece = ClaimedQueue::kPiece;          // objects that one worker takes at once
 constexpr size_t kBatch = 64;                            // pieces
 constexpr size_t kAhead = 8;                             // objects or claims whose memory is on its way
 constexpr size_t kWorthSharing = size_t{1} << 14;        // claims
@@ -156,36 +156,53 @@ class Typing {
 
   void follow() {
     for (;;) {
-      std::array<std::vector<Claimed>, kShares> level;
       size_t size = 0;
-      for (size_t share = 0; share < kShares; ++share) {
-        level[share].swap(shares_[share].level);
-        size += level[share].size();
-      }
+      for (const Share& share : shares_) size += share.level.size();
       if (size == 0) return;
-      if (size <= kBatch * kPiece) {  // one after the other: each share has but a few
-        for (size_t share = 1; share < kShares; ++share)
-          level[0].insert(level[0].end(), level[share].begin(), level[share].end());
-        follow(level[0]);
+      std::array<ClaimedQueue::Pieces, kShares> level;
+      for (size_t share = 0; share < kShares; ++share) level[share] = shares_[share].level.take();
+      if (size <= kShares * kPiece) {
+        follow_few(level);
       } else {
-        for (std::vector<Claimed>& objects : level) {
-          follow(objects);
-          std::vector<Claimed>().swap(objects);
-        }
+        follow_many(level);
       }
     }
   }
 
-  void follow(std::span<const Claimed> objects) {
-    for (size_t begin = 0; begin < objects.size(); begin += kBatch * kPiece) {
-      const auto batch = objects.subspan(begin, std::min(kBatch * kPiece, objects.size() - begin));
-      const size_t pieces = (batch.size() + kPiece - 1) / kPiece;
-      if (pieces > pieces_.size()) pieces_.resize(pieces);
-      parallel_for(pieces, inputs_.threads, [&](size_t piece) {
-        walk_piece(batch.subspan(piece * kPiece, std::min(kPiece, batch.size() - piece * kPiece)), pieces_[piece]);
-      });
-      apply(std::span(pieces_).first(pieces));
+  // Each share has but a few: they are put together.
+  void follow_few(std::array<ClaimedQueue::Pieces, kShares>& level) {
+    few_.clear();
+    for (size_t share = 0; share < kShares; ++share) {
+      for (auto& piece : level[share]) {
+        few_.insert(few_.end(), piece->used().begin(), piece->used().end());
+        shares_[share].level.give_back(std::move(piece));
+      }
     }
+    std::array<std::span<const Claimed>, kShares> batch;
+    size_t pieces = 0;
+    for (size_t begin = 0; begin < few_.size(); begin += kPiece)
+      batch[pieces++] = std::span(few_).subspan(begin, std::min(kPiece, few_.size() - begin));
+    follow(std::span(batch).first(pieces));
+  }
+
+  void follow_many(std::array<ClaimedQueue::Pieces, kShares>& level) {
+    std::vector<std::span<const Claimed>> batch;
+    for (size_t share = 0; share < kShares; ++share) {
+      ClaimedQueue::Pieces& pieces = level[share];
+      for (size_t begin = 0; begin < pieces.size(); begin += kBatch) {
+        const auto some = std::span(pieces).subspan(begin, std::min(kBatch, pieces.size() - begin));
+        batch.clear();
+        for (const auto& piece : some) batch.push_back(piece->used());
+        follow(batch);
+        for (auto& piece : some) shares_[share].level.give_back(std::move(piece));
+      }
+    }
+  }
+
+  void follow(std::span<const std::span<const Claimed>> batch) {
+    if (batch.size() > pieces_.size()) pieces_.resize(batch.size());
+    parallel_for(batch.size(), inputs_.threads, [&](size_t piece) { walk_piece(batch[piece], pieces_[piece]); });
+    apply(std::span(pieces_).first(batch.size()));
   }
 
   void walk_piece(std::span<const Claimed> objects, Found& found) const {
@@ -230,7 +247,7 @@ class Typing {
   // ---- from claims to kinds
 
   struct alignas(64) Share {
-    std::vector<Claimed> level;  // to be walked
+    ClaimedQueue level;  // to be walked
     uint64_t claimed = 0, conflicts = 0;
   };
 
@@ -268,7 +285,7 @@ class Typing {
   void set_kind(const Claimed& claim, Share& share) {
     ++share.claimed;
     typing_.kind_of[claim.object] = claim.kind;
-    if (tools_.kinds.plan(claim.kind) != nullptr) share.level.push_back(claim);
+    if (tools_.kinds.plan(claim.kind) != nullptr) share.level.push(claim);
   }
 
   // Ends: each static value is walked once, each type met once, and claims only get better.
@@ -363,6 +380,7 @@ class Typing {
   Diagnostics& diagnostics_;
   std::array<Share, kShares> shares_;
   Found scratch_;
+  std::vector<Claimed> few_;                                                           // a level, put together
   std::vector<Found> pieces_;                                                          // of a batch
   std::unordered_map<std::pair<uint64_t, uint64_t>, uint16_t, PairHash> noted_kinds_;  // by type and slot size
   std::unordered_set<Address> seen_statics_;
