@@ -50,6 +50,13 @@ class AddressSpace {
   // All `size` bytes or an empty span.
   Bytes read_exactly(Address address, uint64_t size) const;
 
+  // As read_exactly, for one address after another near it: `region` is where the last one was, null at first.
+  const std::byte* read_near(const Region*& region, Address address, uint64_t size) const {
+    if (region == nullptr || !region->range.contains(address)) region = find(address);
+    if (region == nullptr || region->data == nullptr || region->range.end - address < size) return nullptr;
+    return region->data + (address - region->range.begin);
+  }
+
   // Copies the bytes to `out`, across region boundaries too (the first page of an image is in the core, its second one
   // in the file). False, and `out` untouched or partly written, where a byte is not known.
   bool copy(Address address, std::span<std::byte> out) const;

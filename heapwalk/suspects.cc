@@ -17,12 +17,15 @@ namespace {
 constexpr double kNotableShare = 0.01;   // of the used bytes
 constexpr double kKeepsNearlyAll = 0.8;  // a child with this share of its parent's retained bytes is walked into
 constexpr size_t kMaxDescent = 8;
-constexpr size_t kMaxHolders = 16;  // counted exactly up to here
+constexpr size_t kFew = 1024;       // objects of a type that are looked into, for what they hold
+constexpr uint64_t kSpreads = 8;    // so many times as many objects are news
+constexpr size_t kMaxHolders = 64;  // counted exactly up to here
 
-struct Part {  // the objects of one type among the children of a point
+struct Part {  // the objects of one type among the children of some nodes
   NodeId heaviest = kNoNode;
   uint64_t count = 0;
-  uint64_t bytes = 0;  // retained by them
+  uint64_t bytes = 0;         // retained by them
+  std::vector<NodeId> nodes;  // all if they are few
 };
 
 struct Candidate {
@@ -119,25 +122,60 @@ void descend(const Analysis& analysis, std::vector<Candidate>& candidates) {
   }
 }
 
-// What each point holds most of: one pass over the nodes for all.
-void find_parts(const Analysis& analysis, std::vector<Candidate>& candidates) {
+// What each of some sets of nodes holds most of, by retained bytes: one pass over the nodes for all.
+std::vector<Part> heaviest_parts(const Analysis& analysis, const std::vector<std::vector<NodeId>>& sets) {
   std::vector<bool> wanted(analysis.graph.node_count());
-  std::unordered_map<uint32_t, std::map<uint32_t, Part>> parts;  // by point and type
-  for (const Candidate& candidate : candidates) wanted[index(candidate.point)] = true;
+  std::unordered_map<uint32_t, size_t> set_of;
+  for (size_t i = 0; i < sets.size(); ++i) {
+    for (NodeId node : sets[i]) {
+      wanted[index(node)] = true;
+      set_of.emplace(index(node), i);
+    }
+  }
+  std::vector<std::map<uint32_t, Part>> parts(sets.size());  // by type
   for (uint32_t i = analysis.graph.first_object(); i < analysis.graph.node_count(); ++i) {
     const NodeId node{i};
     const NodeId above = analysis.dominators.immediate_dominator(node);
     if (above == kNoNode || !wanted[index(above)]) continue;
     const uint64_t bytes = analysis.dominators.retained_bytes(node);
-    Part& part = parts[index(above)][analysis.types->type_of(analysis.objects, analysis.graph.object_of(node)).type];
+    Part& part =
+        parts[set_of.at(index(above))][analysis.types->type_of(analysis.objects, analysis.graph.object_of(node)).type];
     if (part.count == 0 || bytes > analysis.dominators.retained_bytes(part.heaviest)) part.heaviest = node;
     part.count += 1;
     part.bytes += bytes;
+    if (part.nodes.size() < kFew) part.nodes.push_back(node);
   }
-  for (Candidate& candidate : candidates) {
-    for (const auto& [type, part] : parts[index(candidate.point)]) {
-      if (part.bytes > candidate.part.bytes) candidate.part = part;
+  std::vector<Part> heaviest(sets.size());
+  for (size_t i = 0; i < sets.size(); ++i) {
+    for (auto& [type, part] : parts[i]) {
+      if (part.bytes > heaviest[i].bytes) heaviest[i] = std::move(part);
     }
+  }
+  return heaviest;
+}
+
+// What each point is full of. A few objects of a type (the tables of a map, the shards of a cache) are looked into: where
+// many more of another type keep nearly all below them, those are what is wanted.
+void find_parts(const Analysis& analysis, std::vector<Candidate>& candidates) {
+  std::vector<std::vector<NodeId>> sets;
+  sets.reserve(candidates.size());
+  for (const Candidate& candidate : candidates) sets.push_back({candidate.point});
+  for (size_t level = 0; level < kMaxDescent; ++level) {
+    std::vector<Part> parts = heaviest_parts(analysis, sets);
+    bool goes_on = false;
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      Part& best = candidates[i].part;
+      const Part& part = parts[i];
+      sets[i].clear();
+      if (part.count == 0 || static_cast<double>(part.bytes) < kKeepsNearlyAll * static_cast<double>(best.bytes))
+        continue;
+      if (part.count < kFew) {
+        sets[i] = part.nodes;
+        goes_on = true;
+      }
+      if (part.count >= kSpreads * best.count) best = part;
+    }
+    if (!goes_on) break;
   }
 }
 
@@ -199,6 +237,21 @@ SuspectRow describe_group(const Analysis& analysis, const Candidate& candidate) 
   return row;
 }
 
+// The holders of a shared object: global variables, whose names say most, then the nearest; goroutines that do the same are one.
+std::vector<std::string> holder_texts(const Analysis& analysis, const std::vector<std::vector<NodeId>>& holders) {
+  std::vector<std::string> names, others;
+  for (const auto& holder : holders) {
+    RootPath path = describe_path(analysis, holder);
+    if (path.root_kind == to_string(RootKind::goroutine))
+      path.root_name = analysis.roots.roots[index(holder.front()) - index(root_node(analysis.roots, 0))].stable_name;
+    std::vector<std::string>& list = path.root_kind == to_string(RootKind::global) ? names : others;
+    std::string name = root_text(path);
+    if (std::ranges::find(list, name) == list.end()) list.push_back(std::move(name));
+  }
+  names.insert(names.end(), others.begin(), others.end());
+  return names;
+}
+
 SuspectRow describe_shared(const Analysis& analysis, const Candidate& candidate) {
   const auto holders =
       root_paths(analysis.graph, analysis.reachability, candidate.top, kMaxHolders, [](NodeId) { return false; });
@@ -207,21 +260,20 @@ SuspectRow describe_shared(const Analysis& analysis, const Candidate& candidate)
   row.name = row.type = node_name(analysis, candidate.top);
   row.retained_bytes = analysis.dominators.retained_bytes(candidate.top);
   row.retained_objects = candidate.objects;
-  std::vector<std::string> names;  // goroutines that do the same are one
-  for (const auto& holder : holders) {
-    RootPath path = describe_path(analysis, holder);
-    if (path.root_kind == to_string(RootKind::goroutine))
-      path.root_name = analysis.roots.roots[index(holder.front()) - index(root_node(analysis.roots, 0))].stable_name;
-    std::string name = root_text(path);
-    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
-  }
-  const bool is_cut = names.size() > 3;
-  if (is_cut) names.resize(3);
   row.path = example_path(analysis, candidate).steps;
-  row.text = fmt::format("an object {} shared by {}{} holders ({}{}) retains {}", readable_type_name(row.type),
-                         holders.size() == kMaxHolders ? "at least " : "", holders.size(), fmt::join(names, ", "),
-                         is_cut ? ", …" : "", holding_text(analysis, row.retained_bytes, row.retained_objects)) +
-             part_text(analysis, candidate);
+  const std::vector<std::string> names = holder_texts(analysis, holders);
+  std::string who = names.empty() ? std::string("several roots") : names.front();
+  if (holders.size() > 1) {
+    const auto shown = std::span(names).subspan(1).first(std::min<size_t>(names.size() - 1, 2));
+    who += fmt::format(" and {}{} other{}", holders.size() == kMaxHolders ? "at least " : "", holders.size() - 1,
+                       holders.size() == 2 ? "" : "s");
+    if (!shown.empty())
+      who += fmt::format(" ({}{})", fmt::join(shown, ", "), shown.size() + 1 < names.size() ? ", …" : "");
+  }
+  row.text =
+      fmt::format("{} hold {}, all of it through one {}", who,
+                  holding_text(analysis, row.retained_bytes, row.retained_objects), readable_type_name(row.type)) +
+      part_text(analysis, candidate);
   return row;
 }
 

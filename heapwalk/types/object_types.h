@@ -5,7 +5,8 @@
 //   container  a container that holds it says so: vector's elements, a map's nodes
 //   pointer    a typed pointer leads to its start, and its size fits
 //   field      the same field of other objects leads to objects of one known type
-//   none       nothing is known: the object is named by its size class, "[48 B]" or "[4KB..8KB)"
+//   none       nothing is known: the object is named by size and shape, "[48 B **...&]" (block_shapes.h), or by its size
+//              class alone, "[48 B]" or "[4KB..8KB)"
 //
 // Objects share *kinds* (a type, how it fills the object, the evidence), numbered in 16 bits: 2 bytes per object, however
 // many types the program has. Who made the claims: type_inference.h.
@@ -20,6 +21,7 @@
 
 #include "heapwalk/object_index.h"
 #include "heapwalk/types/element_use.h"
+#include "heapwalk/types/size_classes.h"
 #include "heapwalk/types/type_layout.h"
 
 namespace heapwalk {
@@ -76,11 +78,6 @@ class ObjectTypes {
  private:
   friend class TypeInference;
   friend struct ClaimState;
-
-  // Usable sizes up to 1 KiB are a class each (8-byte steps), larger ones one class per power of two.
-  static constexpr uint32_t kSmallClasses = 1024 / 8 + 1;
-  static constexpr uint32_t kSizeClasses = kSmallClasses + 54;
-  static uint32_t size_class(uint64_t size_bytes);
 
   struct Kind {
     uint32_t type = 0;

@@ -12,9 +12,9 @@
 
 #include "dump/base/parallel.h"
 #include "heapwalk/large_pages.h"
+#include "heapwalk/types/block_shapes.h"
 #include "heapwalk/types/descriptor_pointers.h"
 #include "heapwalk/types/field_company.h"
-#include "heapwalk/types/text_blocks.h"
 #include "heapwalk/types/trait_objects.h"
 #include "heapwalk/types/type_agreement.h"
 #include "heapwalk/types/type_claims.h"
@@ -29,7 +29,6 @@ constexpr size_t kMaxKinds = UINT16_MAX;
 constexpr size_t kMaxHints = size_t{1} << 22;
 constexpr int kGuessRounds = 64;
 constexpr uint64_t kLeastKnown = 1000;      // one object in so many has a type if the program has debug info
-constexpr uint64_t kTextSample = 256;       // bytes
 constexpr size_t kMaxCandidates = 64;       // records around one embedded record
 constexpr size_t kBatch = size_t{1} << 16;  // objects taken from the queue at once
 constexpr size_t kPiece = size_t{1} << 10;  // of a batch, per worker
@@ -118,7 +117,7 @@ class TypeInference {
       objects_.for_each(first, std::min(objects_.size() - first, kObjects) + first,
                         [&](ObjectId id, Address address, uint64_t size, AllocationState state) {
                           if (state != AllocationState::used || size < 8 || managed_.contains(address)) return;
-                          const std::byte* data = bytes_at(region, address, 8);
+                          const std::byte* data = dump_.memory.read_near(region, address, 8);
                           if (data == nullptr) return;
                           auto type = vtables.class_at(Address{load<uint64_t>(data)});
                           if (type) pieces[piece].push_back({index(id), *type, address});
@@ -191,7 +190,7 @@ class TypeInference {
 
   void follow_objects(std::span<const Queued> objects, Follower& follower) const {
     auto fetch = [&](size_t i) {
-      if (i < objects.size()) __builtin_prefetch(bytes_at(follower.region, objects[i].start, 8));
+      if (i < objects.size()) __builtin_prefetch(dump_.memory.read_near(follower.region, objects[i].start, 8));
     };
     for (size_t i = 0; i < kFetchAhead; ++i) fetch(i);
     for (size_t i = 0; i < objects.size(); ++i) {
@@ -202,7 +201,8 @@ class TypeInference {
       const uint64_t size_bytes = in_use(ObjectId{queued.object});
       const ElementUse* use = uses_.find(queued.object);
       const uint64_t object_bytes = objects_.size_bytes(ObjectId{queued.object});
-      const std::byte* data = bytes_at(follower.region, queued.start, use == nullptr ? size_bytes : object_bytes);
+      const std::byte* data =
+          dump_.memory.read_near(follower.region, queued.start, use == nullptr ? size_bytes : object_bytes);
       if (data == nullptr || size_bytes <= shape.header_bytes) continue;
       judge_->follow({shape.layout, data + shape.header_bytes, size_bytes - shape.header_bytes, shape.is_array, use,
                       object_bytes, shape.header_bytes},
@@ -212,12 +212,6 @@ class TypeInference {
   }
 
   uint64_t in_use(ObjectId id) const { return uses_.end(index(id), objects_.size_bytes(id)); }
-
-  const std::byte* bytes_at(const Region*& region, Address address, uint64_t size_bytes) const {
-    if (region == nullptr || !region->range.contains(address)) region = dump_.memory.find(address);
-    if (region == nullptr || region->data == nullptr || region->range.end - address < size_bytes) return nullptr;
-    return region->data + (address - region->range.begin);
-  }
 
   // One by one: vtables are looked up in a table that grows, and layouts are made.
   void apply_trait_objects(const std::vector<TraitObject>& trait_objects) {
@@ -416,26 +410,16 @@ class TypeInference {
   // Whether the types of the program itself are known, not only those of a library: then a look at all that is unknown pays.
   bool knows_program() const { return known_ * kLeastKnown > objects_.size(); }
 
-  void name_text() {
-    if (!knows_program() || result_->kinds_.size() > kMaxKinds) return;
-    const uint16_t text = intern("[text]", {}, TypeEvidence::none, Strength::none);
-    constexpr uint32_t kObjects = 1 << 18;
-    parallel_for((objects_.size() + kObjects - 1) / kObjects, threads_, [&](size_t piece) {
-      const auto first = static_cast<uint32_t>(piece * kObjects);
-      const Region* region = nullptr;
-      objects_.for_each(first, std::min(objects_.size() - first, kObjects) + first,
-                        [&](ObjectId id, Address address, uint64_t size, AllocationState state) {
-                          if (state != AllocationState::used || result_->kind_of_[index(id)] != 0) return;
-                          const uint64_t sample = std::min(size, kTextSample);
-                          const std::byte* data = bytes_at(region, address, sample);
-                          if (data != nullptr && is_text_block({data, sample}, size))
-                            result_->kind_of_[index(id)] = text;
-                        });
-    });
+  // Shapes come after all types: what has a type by then needs none.
+  void name_shapes() {
+    const auto first = static_cast<uint16_t>(result_->kinds_.size());
+    if (result_->kinds_.size() > kMaxKinds) return;
+    const BlockShapes shapes = BlockShapes::name(dump_, objects_, managed_, result_->kind_of_, first, threads_);
+    for (const std::string& name : shapes.names) intern(name, {}, TypeEvidence::none, Strength::none);
   }
 
   void finish() {
-    name_text();
+    name_shapes();
     for (const auto& [object, bytes] : uses_.ends()) result_->in_use_.push_back({object, bytes});
     std::ranges::sort(result_->in_use_, {}, &ObjectTypes::InUse::object);
     result_->uses_.assign(uses_.others().begin(), uses_.others().end());

@@ -1,7 +1,9 @@
 #include "heapwalk/types/vtables.h"
 
 #include <algorithm>
-#include <unordered_map>
+#include <string_view>
+
+#include "heapwalk/types/rtti.h"
 
 namespace heapwalk {
 namespace {
@@ -26,31 +28,38 @@ std::optional<Address> primary_address_point(const AddressSpace& memory, Address
 }  // namespace
 
 Vtables::Vtables(const CoreDump& dump) {
-  std::unordered_map<std::string_view, uint32_t> type_of_class;
-  for (const Module& module : dump.modules) {
-    for (const Symbol& symbol : module.symbols.all()) {
-      if (!symbol.name.starts_with("_ZTV") || symbol.size_bytes < 16 || symbol.size_bytes > kMaxVtableBytes) continue;
-      const std::string_view mangled_class = symbol.name.substr(4);
-      std::optional<Address> typeinfo;
-      if (const Symbol* info = module.symbols.find_by_name("_ZTI" + std::string(mangled_class)))
-        typeinfo = module.to_runtime(info->link_address);
-      auto point = primary_address_point(
-          dump.memory, AddressRange::of(module.to_runtime(symbol.link_address), symbol.size_bytes), typeinfo);
-      if (!point) continue;
-      auto [at, is_new] = type_of_class.try_emplace(mangled_class, static_cast<uint32_t>(classes_.size()));
-      if (is_new) {
-        std::string name = demangle(symbol.name);
-        constexpr std::string_view kPrefix = "vtable for ";
-        symbols_.push_back(symbol.name);
-        classes_.push_back(name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : std::string(mangled_class));
-      }
-      vtables_.push_back({*point, at->second});
-    }
-  }
-  std::ranges::sort(vtables_, {}, &Vtable::address_point);
+  add_by_symbols(dump);
+  for (const RttiVtable& vtable : find_rtti_vtables(dump)) add(vtable.address_point, vtable.mangled_class);
+  std::ranges::stable_sort(vtables_, {}, &Vtable::address_point);
   const auto [first, last] = std::ranges::unique(vtables_, {}, &Vtable::address_point);
   vtables_.erase(first, last);
   if (!vtables_.empty()) span_ = {vtables_.front().address_point, vtables_.back().address_point + 1};
+}
+
+void Vtables::add_by_symbols(const CoreDump& dump) {
+  for (const Module& module : dump.modules) {
+    for (const Symbol& symbol : module.symbols.all()) {
+      if (!symbol.name.starts_with("_ZTV") || symbol.size_bytes < 16 || symbol.size_bytes > kMaxVtableBytes) continue;
+      const std::string mangled_class(symbol.name.substr(4));
+      std::optional<Address> typeinfo;
+      if (const Symbol* info = module.symbols.find_by_name("_ZTI" + mangled_class))
+        typeinfo = module.to_runtime(info->link_address);
+      auto point = primary_address_point(
+          dump.memory, AddressRange::of(module.to_runtime(symbol.link_address), symbol.size_bytes), typeinfo);
+      if (point) add(*point, mangled_class);
+    }
+  }
+}
+
+void Vtables::add(Address address_point, const std::string& mangled_class) {
+  auto [at, is_new] = numbers_.try_emplace(mangled_class, static_cast<uint32_t>(classes_.size()));
+  if (is_new) {
+    symbols_.push_back("_ZTV" + mangled_class);
+    const std::string name = demangle(symbols_.back());
+    constexpr std::string_view kPrefix = "vtable for ";
+    classes_.push_back(name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : mangled_class);
+  }
+  vtables_.push_back({address_point, at->second});
 }
 
 TypeId Vtables::record_of(uint32_t number, const TypeTable& types) const {

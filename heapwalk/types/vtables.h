@@ -2,12 +2,13 @@
 //
 // A polymorphic object begins with the address point of a vtable: the symbol `_ZTV<T>` covers it, the word before it is
 // the class's typeinfo, and the word before that says offset-to-top 0 (Itanium C++ ABI §2.5), so the object of dynamic
-// type T starts right there.
+// type T starts right there. Where there are no symbols, run-time type information tells the same (rtti.h).
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "dump/core_dump.h"
@@ -30,12 +31,15 @@ class Vtables {
     Address address_point;
     uint32_t type;
   };
+  void add_by_symbols(const CoreDump& dump);
+  void add(Address address_point, const std::string& mangled_class);
   std::optional<uint32_t> search(Address word) const;
 
   std::vector<Vtable> vtables_;  // sorted, unique
   AddressRange span_;
   std::vector<std::string> classes_;
-  std::vector<std::string_view> symbols_;  // of one vtable of each class
+  std::vector<std::string> symbols_;                   // "_ZTV…", by number
+  std::unordered_map<std::string, uint32_t> numbers_;  // of mangled classes
 };
 
 }  // namespace heapwalk

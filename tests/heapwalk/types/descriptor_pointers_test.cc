@@ -73,7 +73,7 @@ TEST(DescriptorPointers, OneInTwentyMayFail) {
       const bool fails = i < failing;  // as much speaks against it as for it
       last = scene.block(40, {1, scene.set_methods, fails ? TypedMemory::kNowhere : 0});
     }
-    EXPECT_EQ(scene.memory.infer()->name_at(last), failing == 1 ? "Dict" : "[40 B]") << failing;
+    EXPECT_EQ(scene.memory.infer()->name_at(last), failing == 1 ? "Dict" : "[40 B data]") << failing;
   }
 }
 

@@ -1,0 +1,3 @@
+module leaky_server
+
+go 1.19
