@@ -50,27 +50,6 @@ class StageClock {
   std::chrono::steady_clock::time_point start_;
 };
 
-std::vector<std::unique_ptr<Runtime>> detect_runtimes(const CoreDump& dump, Diagnostics& diagnostics) {
-  std::vector<std::unique_ptr<Runtime>> runtimes;
-  for (DetectRuntime detect : runtime_registry())
-    if (auto runtime = detect(dump, diagnostics)) runtimes.push_back(std::move(runtime));
-  return runtimes;
-}
-
-// Those of run-times first: malloc's search for its structures need not look there.
-std::vector<std::unique_ptr<HeapDecoder>> detect_allocators(const CoreDump& dump,
-                                                            std::span<const std::unique_ptr<Runtime>> runtimes,
-                                                            Diagnostics& diagnostics) {
-  std::vector<std::unique_ptr<HeapDecoder>> decoders;
-  for (const auto& runtime : runtimes)
-    if (auto decoder = runtime->make_heap_decoder()) decoders.push_back(std::move(decoder));
-  for (const AllocatorEntry& entry : allocator_registry())
-    if (auto decoder = entry.detect(dump, diagnostics)) decoders.push_back(std::move(decoder));
-  if (decoders.empty())
-    diagnostics.add("no_allocator", "no known allocator was found in this core: its heap is not decoded");
-  return decoders;
-}
-
 // Walks every region of every allocator, in parallel, and joins the results. `totals` receives one sum per decoder.
 ObjectIndex index_objects(std::span<const std::unique_ptr<HeapDecoder>> decoders, size_t threads,
                           std::vector<StateTotals>& totals, Diagnostics& diagnostics) {
@@ -135,6 +114,25 @@ std::vector<AddressRange> heap_ranges(std::span<const std::unique_ptr<HeapDecode
 
 }  // namespace
 
+// Run-times first: what is theirs, malloc's search for blocks must not look at.
+void find_allocators(Analysis& analysis) {
+  const CoreDump& dump = *analysis.dump;
+  std::vector<AddressRange> taken;
+  for (DetectRuntime detect : runtime_registry()) {
+    auto runtime = detect(dump, analysis.diagnostics);
+    if (runtime == nullptr) continue;
+    const auto memory = runtime->memory();
+    taken.insert(taken.end(), memory.begin(), memory.end());
+    if (auto decoder = runtime->make_heap_decoder()) analysis.decoders.push_back(std::move(decoder));
+    analysis.runtimes.push_back(std::move(runtime));
+  }
+  taken = merged(std::move(taken));
+  for (const AllocatorEntry& entry : allocator_registry())
+    if (auto decoder = entry.detect(dump, taken, analysis.diagnostics)) analysis.decoders.push_back(std::move(decoder));
+  if (analysis.decoders.empty())
+    analysis.diagnostics.add("no_allocator", "no known allocator was found in this core: its heap is not decoded");
+}
+
 Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& options) {
   Analysis analysis;
   StageClock clock(analysis, options);
@@ -148,8 +146,7 @@ Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& op
 
   clock.start("allocations");  // every block of every allocator; from here on no new object appears
   std::vector<StateTotals> totals;
-  analysis.runtimes = detect_runtimes(*analysis.dump, analysis.diagnostics);
-  analysis.decoders = detect_allocators(*analysis.dump, analysis.runtimes, analysis.diagnostics);
+  find_allocators(analysis);
   analysis.objects = index_objects(analysis.decoders, threads, totals, analysis.diagnostics);
   analysis.private_memory = collect_private_memory(analysis.decoders);
 

@@ -45,6 +45,7 @@ struct Summary {
   std::vector<LeakRow> leaks;            // by bytes, descending
   std::vector<StuckRow> stuck;           // by retained bytes, then count, descending
   std::vector<ContainerRow> containers;  // by unused bytes, descending
+  std::vector<SiteRow> sites;            // by estimated bytes, descending; none where nothing was sampled
   EvidenceBytes evidence;
   uint64_t graph_nodes = 0, graph_edges = 0;
 };
@@ -65,6 +66,9 @@ struct Analysis {
   Diagnostics diagnostics;  // of all stages, the dump's included
   std::vector<StageRow> stages;
 };
+
+// Fills in `runtimes` and `decoders` from `dump`: what heaps there are. The first steps of analyze().
+void find_allocators(Analysis& analysis);
 
 Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& options);
 

@@ -359,6 +359,8 @@ class BlockScan {
       if (scene_.managed.contains(Address{word})) {
         if (is_managed && !any_word_) continue;  // no pointer of its own: the reader has said so
         if (!is_managed) better = is_object ? EdgeKind::tainted : scene_.managed.kind_of(at + w * 8);
+      } else if (!is_object && kind == EdgeKind::conservative) {
+        better = scene_.managed.kind_of(at + w * 8).value_or(kind);  // a pointer, whatever it leads to
       }
       if (!better) continue;
       add_word(word, node, *better);

@@ -100,6 +100,21 @@ struct StuckRow {
   uint64_t retained_bytes = 0;
 };
 
+// What the run-time's samples tell of one place in the program and one holder.
+struct SiteRow {
+  std::string function, file;  // the innermost that is not the run-time's own
+  uint64_t line = 0;
+  std::string holder;  // holders.h
+  uint64_t estimated_bytes = 0, estimated_objects = 0;
+  uint64_t samples = 0;
+
+  // "main.fill cache.go:42"
+  std::string site() const {
+    if (file.empty()) return function;
+    return function + " " + file.substr(file.rfind('/') + 1) + ":" + std::to_string(line);
+  }
+};
+
 struct LeakRow {
   std::string type;      // of the leak roots
   uint64_t roots = 0;    // source components of this type and shape

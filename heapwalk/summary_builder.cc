@@ -6,6 +6,7 @@
 #include "dump/base/parallel.h"
 #include "heapwalk/accounting.h"
 #include "heapwalk/path_description.h"
+#include "heapwalk/site_rows.h"
 #include "heapwalk/stuck_owners.h"
 #include "heapwalk/suspects.h"
 #include "heapwalk/type_summary.h"
@@ -188,6 +189,7 @@ void build_summary(Analysis& analysis, std::span<const StateTotals> totals, size
     }
   });
   summary.types = std::move(types.types);
+  summary.sites = site_rows(analysis, analysis.diagnostics);
   summary.evidence = types.evidence;
   summary.graph_nodes = analysis.graph.node_count();
   summary.graph_edges = analysis.graph.edge_count();

@@ -87,6 +87,16 @@ void write_json_report(const DocumentRequest& request, Output& output) {
     json.member("count", row.count);
     json.member("retained_bytes", row.retained_bytes);
   });
+  json.rows("sites", first_rows(summary.sites, limit), [&](const SiteRow& row) {
+    json.member("site", row.site());
+    json.member("function", row.function);
+    json.member("file", row.file);
+    json.member("line", row.line);
+    json.member("holder", row.holder);
+    json.member("estimated_bytes", row.estimated_bytes);
+    json.member("estimated_objects", row.estimated_objects);
+    json.member("samples", row.samples);
+  });
   write_evidence(summary.evidence, json);
   write_containers(first_rows(summary.containers, limit), json);
   json.key("graph");

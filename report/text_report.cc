@@ -21,7 +21,7 @@ namespace heapwalk {
 namespace {
 
 struct ReportLimits {  // rows of each list
-  uint64_t suspects = 3, roots = 5, owners = 4, leaks = 3, diagnostics = 6;
+  uint64_t suspects = 3, roots = 5, owners = 4, leaks = 3, diagnostics = 6, sites = 3;
 };
 
 // The memory rows of one kind as one line; the heap in front, since it is what people came for.
@@ -173,19 +173,36 @@ void print_stuck(const Summary& summary, uint64_t limit, Output& output, const T
   table.print(output, style);
 }
 
+// What was sampled when it was allocated: the other end of the question, where it comes from.
+void print_sites(const Summary& summary, uint64_t limit, Output& output, const TextStyle& style) {
+  if (summary.sites.empty()) return;
+  uint64_t samples = 0;
+  for (const SiteRow& row : summary.sites) samples += row.samples;
+  output.print("\n{}{}\n", style.heading("Allocated at, held by"),
+               style.faint(fmt::format(" (estimates from {} sampled allocations)", count_text(samples))));
+  TextTable table({{"", Align::right}, {"", Align::right}, {"", Align::left, 48}, {"", Align::left, 48}});
+  for (const SiteRow& row : first_rows(summary.sites, limit))
+    table.add({bytes_text(row.estimated_bytes), count_text(row.estimated_objects), readable_type_name(row.site()),
+               readable_type_name(row.holder)});
+  table.print(output, style);
+}
+
 }  // namespace
 
 void write_text_report(const DocumentRequest& request, Output& output) {
   const Analysis& analysis = request.analysis;
   TextStyle style(request.color);
   ReportLimits limits;
-  if (request.limit) limits = {*request.limit, *request.limit, *request.limit, *request.limit, *request.limit};
+  if (!analysis.summary.sites.empty()) limits.roots = limits.owners = 3;  // the screen is as high as before
+  if (request.limit)
+    limits = {*request.limit, *request.limit, *request.limit, *request.limit, *request.limit, *request.limit};
   print_process_line(analysis, output, style);
   output.print("\n{}\n", style.heading("Where the bytes are"));
   MemoryTable(analysis.summary).print(output, style);
   print_suspects(analysis, limits.suspects, output, style);
   print_roots(analysis.summary, limits.roots, output, style);
   print_owners(analysis.summary, limits.owners, output, style);
+  print_sites(analysis.summary, limits.sites, output, style);
   print_stuck(analysis.summary, limits.leaks, output, style);
   print_leaks(analysis.summary, limits.leaks, output, style);
   print_diagnostics(analysis.diagnostics, limits.diagnostics, output, style);

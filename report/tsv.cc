@@ -83,6 +83,8 @@ void write_tsv_report(const DocumentRequest& request, Output& output) {
   }
   for (const TypeRow& row : first_rows(summary.types, limit)) rows.add("types", "", row.name, row.bytes, row.count);
   for (const LeakRow& row : first_rows(summary.leaks, limit)) rows.add("leaks", "", row.type, row.bytes, row.objects);
+  for (const SiteRow& row : first_rows(summary.sites, limit))
+    rows.add("sites", row.holder, row.site(), row.estimated_bytes, row.estimated_objects);
   for (const Diagnostic& entry : request.analysis.diagnostics.all()) {
     write_row(output, {"diagnostics", entry.code, entry.text, "", number(entry.count)});
   }

@@ -49,8 +49,10 @@ class HeapDecoder {
   virtual std::span<const Address> private_words() const = 0;
 };
 
-// Null when the allocator is not there. `diagnostics` receives what was recognised but could not be understood.
-using DetectAllocator = std::unique_ptr<HeapDecoder> (*)(const CoreDump&, Diagnostics&);
+// Null when the allocator is not there. `taken`: memory of run-times, where no block of malloc's is, whatever it looks like;
+// sorted, disjoint. `diagnostics` receives what was recognised but could not be understood.
+using DetectAllocator = std::unique_ptr<HeapDecoder> (*)(const CoreDump&, std::span<const AddressRange> taken,
+                                                         Diagnostics&);
 
 struct AllocatorEntry {
   std::string_view name;

@@ -178,7 +178,7 @@ std::unique_ptr<HeapDecoder> detect_glibc(const CoreDump& dump, const GlibcOptio
     orphans.place = "libc";
     if (!orphans.arenas.empty()) with_orphans.push_back(std::move(orphans));
   }
-  Heaps heaps = glibc::find_heaps(dump, with_orphans, options.use_symbols, diagnostics);
+  Heaps heaps = glibc::find_heaps(dump, with_orphans, options.use_symbols, options.taken, diagnostics);
   if (instances.empty()) {
     if (heaps.regions.empty()) return nullptr;
     diagnostics.add("glibc_arena_missing",
@@ -199,10 +199,6 @@ std::unique_ptr<HeapDecoder> detect_glibc(const CoreDump& dump, const GlibcOptio
   AllocatorFacts facts{"glibc", version_bracket(with_orphans, cached), evidence_of(instances)};
   return std::make_unique<GlibcDecoder>(dump, std::move(facts), std::move(heaps), std::move(cached),
                                         std::move(private_words));
-}
-
-std::unique_ptr<HeapDecoder> detect_glibc(const CoreDump& dump, Diagnostics& diagnostics) {
-  return detect_glibc(dump, GlibcOptions{}, diagnostics);
 }
 
 }  // namespace heapwalk

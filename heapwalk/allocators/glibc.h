@@ -12,16 +12,17 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "heapwalk/allocators/allocator.h"
 
 namespace heapwalk {
 
 struct GlibcOptions {
-  bool use_symbols = true;  // false: as if libc were stripped and no debug file at hand
+  bool use_symbols = true;                   // false: as if libc were stripped and no debug file at hand
+  std::span<const AddressRange> taken = {};  // DetectAllocator's
 };
 
 std::unique_ptr<HeapDecoder> detect_glibc(const CoreDump& dump, const GlibcOptions& options, Diagnostics& diagnostics);
-std::unique_ptr<HeapDecoder> detect_glibc(const CoreDump& dump, Diagnostics& diagnostics);
 
 }  // namespace heapwalk

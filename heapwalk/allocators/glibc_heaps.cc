@@ -15,12 +15,15 @@ constexpr std::string_view kHugePages = "/anon_hugepage";
 
 class Builder {
  public:
-  Builder(const CoreDump& dump, Diagnostics& diagnostics) : dump_(dump), diagnostics_(diagnostics) {}
+  Builder(const CoreDump& dump, std::span<const AddressRange> taken, Diagnostics& diagnostics)
+      : dump_(dump), taken_(taken), diagnostics_(diagnostics) {}
 
   void add_thread_arena(const Arena& arena, size_t number);
   bool add_main_arena(const Arena& arena, const std::optional<MallocParameters>& parameters);
   void add_brk_heap();
   void scan_unclaimed(const std::vector<const Arena*>& scattered, bool arena_unknown);
+  // malloc's own count, of all instances: chunks that are none look like chunks in other allocators' mappings.
+  void know_mmapped_chunks();
   void check_parameters();
   Heaps finish();
 
@@ -36,7 +39,9 @@ class Builder {
   std::vector<AddressRange> claimed() const;
 
   const CoreDump& dump_;
+  std::span<const AddressRange> taken_;
   Diagnostics& diagnostics_;
+  bool any_mmapped_ = true;  // there may be mmapped chunks
   uint64_t mmapped_count_ = 0;
   uint64_t mmapped_bytes_ = 0;
 };
@@ -168,8 +173,7 @@ void Builder::add_brk_heap() {
 }
 
 std::vector<AddressRange> Builder::claimed() const {
-  std::vector<AddressRange> ranges;
-  ranges.reserve(heaps.regions.size());
+  std::vector<AddressRange> ranges(taken_.begin(), taken_.end());
   for (const GlibcRegion& region : heaps.regions) ranges.push_back(region.region.range);
   for (const Module& module : dump_.modules) {
     for (const ModuleSegment& segment : module.segments) ranges.push_back(segment.range);
@@ -215,7 +219,7 @@ void Builder::scan_anonymous(AddressRange range, const std::vector<SurveyRules>&
                        fmt::format("more than {} heap regions: the rest is left out", kMaxRegions));
       break;
     }
-    if (auto chunk = mmapped_chunk_at(window, page, range.end.value)) {
+    if (auto chunk = any_mmapped_ ? mmapped_chunk_at(window, page, range.end.value) : std::nullopt) {
       AddressRange mapping = AddressRange::of(Address{page}, chunk->mapping_bytes);
       heaps.regions.push_back({.region = {mapping, std::string(kMmapped)}, .runs = {}, .mmapped = chunk});
       ++mmapped_count_;
@@ -244,6 +248,10 @@ void Builder::scan_unclaimed(const std::vector<const Arena*>& scattered, bool ar
   for (const Arena* arena : scattered) pieces.push_back({.top = arena->top.value, .what = std::string(kMainArena)});
   if (arena_unknown) pieces.push_back({.what = std::string(kMainArena)});
   for (AddressRange range : unclaimed_memory()) scan_anonymous(range, pieces, arena_unknown ? kPieceChunks : 1);
+}
+
+void Builder::know_mmapped_chunks() {
+  any_mmapped_ = std::ranges::any_of(heaps.parameters, [](const auto& each) { return each.mmapped_chunks > 0; });
 }
 
 void Builder::check_parameters() {
@@ -279,8 +287,8 @@ Heaps Builder::finish() {
 }  // namespace
 
 Heaps find_heaps(const CoreDump& dump, const std::vector<Instance>& instances, bool use_symbols,
-                 Diagnostics& diagnostics) {
-  Builder builder(dump, diagnostics);
+                 std::span<const AddressRange> taken, Diagnostics& diagnostics) {
+  Builder builder(dump, taken, diagnostics);
   std::vector<const Arena*> scattered;
   size_t arena_number = 0;
   bool main_known = true;
@@ -300,8 +308,10 @@ Heaps find_heaps(const CoreDump& dump, const std::vector<Instance>& instances, b
   }
   main_known &= any_main;
   if (!main_known) builder.add_brk_heap();
+  const bool all_known = !instances.empty() && builder.heaps.parameters.size() == instances.size();
+  if (all_known) builder.know_mmapped_chunks();
   builder.scan_unclaimed(scattered, !main_known);
-  if (builder.heaps.parameters.size() == instances.size()) builder.check_parameters();
+  if (all_known) builder.check_parameters();
   return builder.finish();
 }
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,8 @@ struct Heaps {
   std::vector<MallocParameters> parameters;
 };
 
+// `taken`: no block is there (sorted, disjoint).
 Heaps find_heaps(const CoreDump& dump, const std::vector<Instance>& instances, bool use_symbols,
-                 Diagnostics& diagnostics);
+                 std::span<const AddressRange> taken, Diagnostics& diagnostics);
 
 }  // namespace heapwalk::glibc

@@ -4,8 +4,9 @@
 namespace heapwalk {
 namespace {
 
-std::unique_ptr<HeapDecoder> glibc_entry(const CoreDump& dump, Diagnostics& diagnostics) {
-  return detect_glibc(dump, diagnostics);
+std::unique_ptr<HeapDecoder> glibc_entry(const CoreDump& dump, std::span<const AddressRange> taken,
+                                         Diagnostics& diagnostics) {
+  return detect_glibc(dump, {.taken = taken}, diagnostics);
 }
 
 constexpr AllocatorEntry kRegistry[] = {

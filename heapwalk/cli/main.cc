@@ -69,11 +69,7 @@ Result<Analysis> open_only(const Options& options, const CoreOptions& core) {
   Analysis analysis;
   analysis.dump = std::make_unique<const CoreDump>(*std::move(dump));
   analysis.diagnostics.merge(analysis.dump->diagnostics);
-  for (const AllocatorEntry& entry : allocator_registry()) {
-    if (auto decoder = entry.detect(*analysis.dump, analysis.diagnostics)) {
-      analysis.decoders.push_back(std::move(decoder));
-    }
-  }
+  find_allocators(analysis);
   return analysis;
 }
 
@@ -176,6 +172,8 @@ int run(const Options& options) {
   }
   if (options.command == "profile") {
     if (auto wrong = check_profile_output(options)) return report_error(*wrong, kWrongUsage);
+  }
+  if (options.command == "profile" && !is_profile_of_holders(options)) {
     auto written = write_own_profile(options, core_options(options), wants_color(options));
     return written ? kDone : report_error(written.error());
   }
@@ -184,6 +182,11 @@ int run(const Options& options) {
   if (!analysis) {
     progress.finish();
     return report_error(analysis.error());
+  }
+  if (is_profile_of_holders(options)) {
+    progress.finish();
+    auto written = write_holder_profile(options, *analysis);
+    return written ? kDone : report_error(written.error());
   }
   Answers answers;
   if (auto found = find_answers(options, *analysis, progress, answers); !found) {

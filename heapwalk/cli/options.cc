@@ -123,10 +123,13 @@ void add_own_options(CLI::App& app, Options& options, RawOptions& raw) {
   } else if (command == "show") {
     app.add_option("--address", raw.address, "the object's address, or one inside it: 0x…");
   } else if (command == "profile") {
-    app.add_option("--kind", options.profile_kind,
-                   "heap, allocs, goroutine, threadcreate, block or mutex: a pprof file; memstats: text or json")
+    app.add_option(
+           "--kind", options.profile_kind,
+           "heap, allocs, goroutine, threadcreate, block or mutex: a pprof file; holders: the same of what is on the "
+           "heap, by where it was allocated and what holds it; memstats: text or json")
         ->required()
-        ->check(CLI::IsMember({"heap", "allocs", "goroutine", "threadcreate", "block", "mutex", "memstats"}));
+        ->check(
+            CLI::IsMember({"heap", "allocs", "goroutine", "threadcreate", "block", "mutex", "holders", "memstats"}));
   } else if (command == "types") {
     app.add_option("--sort", raw.type_sort, "bytes, count or retained")
         ->check(CLI::IsMember({"bytes", "count", "retained"}));

@@ -45,7 +45,7 @@ struct Options {
   std::string type;                   // why: of a type instead of an object
   WhyOptions why;
   TypeSort type_sort = TypeSort::bytes;  // types
-  std::string profile_kind;              // profile: a name of OwnProfileKind, or "memstats"
+  std::string profile_kind;              // profile: a name of OwnProfileKind, "holders" or "memstats"
 };
 
 // What main() shall do instead of a command: print this and exit.

@@ -8,6 +8,7 @@
 
 #include "heapwalk/cli/output_file.h"
 #include "heapwalk/cli/profile_time.h"
+#include "heapwalk/holder_profile.h"
 #include "report/escape.h"
 #include "report/own_profile.h"
 #include "report/own_statistics.h"
@@ -15,7 +16,15 @@
 namespace heapwalk::cli {
 namespace {
 
-constexpr std::string_view kStatistics = "memstats";
+constexpr std::string_view kStatistics = "memstats", kHolders = "holders";
+
+Result<void> write_profile(const Options& options, const CoreDump& dump, const OwnProfile& profile,
+                           const Diagnostics& diagnostics) {
+  const std::string bytes = make_own_profile(profile, dump, profile_time(dump), diagnostics);
+  for (const Diagnostic& entry : diagnostics.all())
+    if (!options.quiet) std::fputs(fmt::format("heapwalk: note: {}\n", printable(entry.text)).c_str(), stderr);
+  return write_output(options.output, [&](Output& output) { output.write(bytes); });
+}
 
 Result<void> write_statistics(const Options& options, const CoreDump& dump, bool color) {
   Diagnostics diagnostics = dump.diagnostics;
@@ -37,6 +46,18 @@ std::optional<Error> check_profile_output(const Options& options) {
   return Error{"a profile is a binary file, for `go tool pprof`: wanted -o FILE, or standard output redirected"};
 }
 
+bool is_profile_of_holders(const Options& options) {
+  return options.command == "profile" && options.profile_kind == kHolders;
+}
+
+Result<void> write_holder_profile(const Options& options, const Analysis& analysis) {
+  Diagnostics diagnostics = analysis.diagnostics;  // what the analysis did not see may be a holder
+  Diagnostics again;                               // said in the summary already
+  const auto profile = make_holder_profile(analysis, again);
+  if (!profile) return std::unexpected(profile.error());
+  return write_profile(options, *analysis.dump, *profile, diagnostics);
+}
+
 Result<void> write_own_profile(const Options& options, const CoreOptions& core, bool color) {
   const auto dump = open_core_dump(options.core, core);
   if (!dump) return std::unexpected(dump.error());
@@ -45,10 +66,7 @@ Result<void> write_own_profile(const Options& options, const CoreOptions& core, 
   const auto kind = parse_own_profile_kind(options.profile_kind);
   const auto profile = read_own_profile(*dump, kind.value_or(OwnProfileKind::heap), diagnostics);
   if (!profile) return std::unexpected(profile.error());
-  const std::string bytes = make_own_profile(*profile, *dump, profile_time(*dump), diagnostics);
-  for (const Diagnostic& entry : diagnostics.all())
-    if (!options.quiet) std::fputs(fmt::format("heapwalk: note: {}\n", printable(entry.text)).c_str(), stderr);
-  return write_output(options.output, [&](Output& output) { output.write(bytes); });
+  return write_profile(options, *dump, *profile, diagnostics);
 }
 
 }  // namespace heapwalk::cli

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "heapwalk/roots/find_roots.h"
+#include "heapwalk/roots/static_values.h"
 #include "heapwalk/roots/word_scan.h"
 
 namespace heapwalk {
@@ -84,12 +85,28 @@ std::vector<Address> heap_words(const RootInputs& inputs, const Module& module) 
   return words;
 }
 
+// By what leads to them.
+void name_values(const RootInputs& inputs, const Module& module, const VariableTable& variables, size_t first_root,
+                 RootSet& set) {
+  if (inputs.types == nullptr) return;
+  StaticValues values(inputs.dump->memory, module, variables, *inputs.types);
+  for (Root& root : std::span(set.roots).subspan(first_root)) {
+    if (root.type != kNoType || !is_nameless_value(root.name)) continue;
+    const StaticValues::Value& value = values.at(root.location);
+    if (value.name.empty()) continue;
+    root.name = root.stable_name = value.name;
+    root.source = value.source;
+    root.type = value.type;
+  }
+}
+
 void add_module(const RootInputs& inputs, const Module& module, ModuleVariables& debug_info, RootSet& set) {
   std::vector<Address> words = heap_words(inputs, module);
   if (words.empty()) return;
   const VariableTable& variables = debug_info.of(module);
   const auto owner = static_cast<uint32_t>(set.owners.size());
   set.owners.push_back({OwnerKind::module, kNoOwner, module.name});
+  const size_t first_root = set.roots.size();
   Address end_of_last{};
   for (Address word : words) {
     if (word < end_of_last) continue;  // the same variable as the word before
@@ -108,6 +125,7 @@ void add_module(const RootInputs& inputs, const Module& module, ModuleVariables&
                          .type = place.type,
                          .location = place.range});
   }
+  name_values(inputs, module, variables, first_root, set);
 }
 
 }  // namespace

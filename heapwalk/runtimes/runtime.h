@@ -12,6 +12,7 @@
 #include "heapwalk/allocators/allocator.h"
 #include "heapwalk/managed_heap.h"
 #include "heapwalk/root_set.h"
+#include "heapwalk/sampled_objects.h"
 #include "heapwalk/types/runtime_types.h"
 
 namespace heapwalk {
@@ -24,6 +25,8 @@ class Runtime {
   virtual ~Runtime() = default;
 
   virtual std::string_view name() const = 0;
+  // Where nothing but the run-time's is: its heap, idle memory included, and stacks. Any order.
+  virtual std::span<const AddressRange> memory() const = 0;
   // Of its heap; null when the run-time has none. Borrows from the run-time.
   virtual std::unique_ptr<HeapDecoder> make_heap_decoder() const = 0;
   // Where references into its heap are: to be asked once, before any root is looked for.
@@ -36,6 +39,8 @@ class Runtime {
   // What its objects are; types that are not there yet are added to `types`. `managed`: as find_pointers() returned it.
   virtual RuntimeTypes type_objects(const ObjectIndex& objects, const RootSet& roots, const ManagedHeap& managed,
                                     TypeTableBuilder& types, size_t threads, Diagnostics& diagnostics) const = 0;
+  // The objects that it sampled when it allocated them; after find_pointers(). Error: there are none, and why.
+  virtual Result<SampledObjects> sampled_objects(Diagnostics& diagnostics) const = 0;
 };
 
 using DetectRuntime = std::unique_ptr<Runtime> (*)(const CoreDump&, Diagnostics&);

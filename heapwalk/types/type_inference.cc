@@ -60,6 +60,7 @@ class TypeInference {
   std::unique_ptr<const ObjectTypes> run(std::span<const RuntimeTypes> known) {
     assign_large(result_->kind_of_, objects_.size(), uint16_t{0});
     for (const RuntimeTypes& types : known) adopt(types);
+    follow_out_of_managed();
     claim_by_vtables();
     claim_by_roots(false);
     follow_claims();
@@ -99,6 +100,40 @@ class TypeInference {
       result_->kind_of_[i] = kinds[known.kind_of[i]];
       if (result_->kind_of_[i] != 0) ++known_;
     }
+  }
+
+  // Objects of the managed heap whose pointers lead to others, malloc's say: those are typed by them. All else that such
+  // objects lead to, their run-time has typed.
+  void follow_out_of_managed() {
+    if (managed_.empty() ||
+        std::ranges::all_of(objects_.regions(), [&](AddressRange region) { return managed_.contains(region.begin); }))
+      return;
+    constexpr uint32_t kObjects = 1 << 18;
+    std::vector<std::vector<Queued>> pieces((objects_.size() + kObjects - 1) / kObjects);
+    parallel_for(pieces.size(), threads_, [&](size_t piece) {
+      const auto first = static_cast<uint32_t>(piece * kObjects);
+      const Region* region = nullptr;
+      objects_.for_each(first, std::min(objects_.size() - first, kObjects) + first,
+                        [&](ObjectId id, Address address, uint64_t, AllocationState state) {
+                          if (state == AllocationState::used && leads_out(id, address, region))
+                            pieces[piece].push_back({index(id), address});
+                        });
+    });
+    for (const auto& piece : pieces) queue_.insert(queue_.end(), piece.begin(), piece.end());
+  }
+
+  bool leads_out(ObjectId id, Address start, const Region*& region) const {
+    if (result_->kind_of_[index(id)] == 0 || !managed_.contains(start)) return false;
+    const ObjectShape shape = result_->shape_of(id);
+    if (shape.layout == nullptr || shape.layout->slots.empty()) return false;
+    const uint64_t size_bytes = objects_.size_bytes(id);
+    const std::byte* data = dump_.memory.read_near(region, start, size_bytes);
+    if (data == nullptr) return false;
+    for (uint64_t at = shape.header_bytes; at + 8 <= size_bytes; at += 8) {
+      const Address value{load<uint64_t>(data + at)};
+      if (objects_.span().contains(value) && !managed_.contains(value)) return true;
+    }
+    return false;
   }
 
   // Every object whose first word is a vtable.

@@ -261,6 +261,9 @@ Analysis sample_analysis() {
   s.leaks = {{"Request", 2'500, 5'000, 4'000'000, Address{0x55550020}}};
   s.containers = {{"std::vector<Request, std::allocator<Request> >", "Session.pending", 40, 5'000, 1'250'000, 3},
                   {"std::map<int, Session*>", "g_sessions", 1, 120'000, 0, 0}};
+  s.sites = {{"example.com/shop/cart.(*Cache).fill\x1b[1m", "/src/shop/cart/cache.go", 42,
+              "example.com/shop/cart.cache", 32'505'856, 62'000, 62},
+             {"unknown code", "", 0, "goroutine main.worker\tlocal batch (shared)", 524'800, 1, 1}};
   s.evidence = {.runtime = 24'000'000, .container = 0, .pointer = 0, .field = 0, .none = 40'000'000};
   analysis.diagnostics = Diagnostics();
   analysis.diagnostics.add("missing_module", "libfoo.so: file not found, its variables have no names");

@@ -14,7 +14,8 @@ std::string read_text(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// address, bytes, fate, name, holder between tabs
+}  // namespace
+
 std::vector<PlantedObject> read_planted(const std::string& path) {
   std::vector<PlantedObject> planted;
   std::ifstream file(path);
@@ -28,8 +29,6 @@ std::vector<PlantedObject> read_planted(const std::string& path) {
   }
   return planted;
 }
-
-}  // namespace
 
 Result<GoTruth> read_go_truth(const std::string& directory) {
   auto heap = read_go_heap_dump(directory + "/heap.dump");
@@ -54,12 +53,24 @@ std::string go_program(const std::string& name) {
   return std::filesystem::exists(path) ? path : "";
 }
 
-GoRun::GoRun(const std::string& program, std::vector<std::string> arguments, const GoRunOptions& options)
-    : binary_(go_program(program)) {
-  if (binary_.empty()) {
-    skip_reason_ = program + " was not built: no go in PATH";
+void GoRun::find_binary(const std::string& program, const GoRunOptions& options) {
+  if (options.toolchain == "go" && options.flags.empty()) {
+    binary_ = go_program(program);
+    if (binary_.empty()) skip_reason_ = program + " was not built: no go in PATH";
     return;
   }
+  binary_ = built_.file(program);
+  std::vector<std::string> command = {"env", "-u", "GOROOT", "GO=" + options.toolchain};
+  command.push_back(options.uses_c ? "CGO_ENABLED=1" : "CGO_ENABLED=0");
+  command.insert(command.end(), {HEAPWALK_SOURCE_DIR "/testdata/programs/go/build", program, binary_});
+  command.insert(command.end(), options.flags.begin(), options.flags.end());
+  const CommandResult build = run_command(command);
+  if (build.status != 0) error_ = "go build failed: " + build.output;
+}
+
+GoRun::GoRun(const std::string& program, std::vector<std::string> arguments, const GoRunOptions& options) {
+  find_binary(program, options);
+  if (!skip_reason_.empty() || !error_.empty()) return;
   RunOptions run;
   run.arguments = std::move(arguments);
   run.arguments.insert(run.arguments.begin(), binary_);
@@ -71,6 +82,11 @@ GoRun::GoRun(const std::string& program, std::vector<std::string> arguments, con
   skip_reason_ = run_->skip_reason();
   error_ = run_->error();
   if (!skip_reason_.empty() || !error_.empty()) return;
+  if (!options.writes_heap_dump) {
+    truth_.emplace().planted = read_planted(run_->directory() + "/planted.tsv");
+    if (truth_->planted.empty()) error_ = "planted.tsv is empty";
+    return;
+  }
   auto truth = read_go_truth(run_->directory());
   if (truth)
     truth_ = std::move(*truth);

@@ -13,6 +13,7 @@
 #include "tests/support/go_heap_dump.h"
 #include "tests/support/json.h"
 #include "tests/support/run_program.h"
+#include "tests/support/temporary_directory.h"
 
 namespace heapwalk::test {
 
@@ -20,7 +21,7 @@ struct PlantedObject {
   Address address;
   uint64_t size_bytes = 0;
   // "live", "garbage"; "finalizable": no root reaches it, but the next collection keeps it once more. go_cgo has
-  // "c live" and "c leaked" too, of blocks of malloc.
+  // "c live" and "c leaked" too, of blocks of malloc; "stray": only a word of such a block leads to it.
   std::string fate;
   std::string name, holder;
 };
@@ -35,6 +36,8 @@ struct GoTruth {
 
 // The truth files of a directory (go_heap/truth.go lists them).
 Result<GoTruth> read_go_truth(const std::string& directory);
+// planted.tsv alone: address, bytes, fate, name, holder between tabs.
+std::vector<PlantedObject> read_planted(const std::string& path);
 
 // Where CMake puts a Go program; "" when it was not built: no go in PATH.
 std::string go_program(const std::string& name);
@@ -43,6 +46,11 @@ struct GoRunOptions {
   std::vector<std::pair<std::string, std::string>> environment = {};  // GOTRACEBACK=crash, say
   bool use_gcore = false;                                             // with end=wait
   unsigned timeout_seconds = 120;
+  // Built by the test itself where this is not the `go` of PATH, or where flags of go build are given.
+  std::string toolchain = "go";
+  std::vector<std::string> flags = {};
+  bool uses_c = false;
+  bool writes_heap_dump = true;  // else planted.tsv is all its truth
 };
 
 class GoRun {
@@ -57,7 +65,10 @@ class GoRun {
   const GoTruth& truth() const { return *truth_; }
 
  private:
+  void find_binary(const std::string& program, const GoRunOptions& options);
+
   std::string binary_, skip_reason_, error_;
+  TemporaryDirectory built_;
   std::unique_ptr<ProgramRun> run_;
   std::optional<GoTruth> truth_;
 };

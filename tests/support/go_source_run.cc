@@ -10,9 +10,9 @@ GoSourceRun::GoSourceRun(std::string_view name, const std::vector<std::string>& 
     skip_reason_ = "no Go on this machine: " + version.output;
     return;
   }
-  const std::string source = std::string(HEAPWALK_SOURCE_DIR) + "/testdata/programs/go/" + std::string(name);
   binary_ = directory_.file(name);
-  std::vector<std::string> command = {"go", "build", "-C", source, "-buildvcs=false", "-o", binary_};
+  const std::string build_script = std::string(HEAPWALK_SOURCE_DIR) + "/testdata/programs/go/build";
+  std::vector<std::string> command = {build_script, std::string(name), binary_};
   command.insert(command.end(), flags.begin(), flags.end());
   if (const CommandResult build = run_command(command); build.status != 0) {
     error_ = build.output;

@@ -4,8 +4,10 @@
 
 #include "heapwalk/roots/find_roots.h"
 #include "heapwalk/roots/word_scan.h"
+#include "heapwalk/runtimes/go/allocation_samples.h"
 #include "heapwalk/runtimes/go/captured_variables.h"
 #include "heapwalk/runtimes/go/goroutine_roots.h"
+#include "heapwalk/runtimes/go/heap_counters.h"
 #include "heapwalk/runtimes/go/heap_decoder.h"
 #include "heapwalk/runtimes/go/heap_pointers.h"
 #include "heapwalk/runtimes/go/object_typing.h"
@@ -13,6 +15,10 @@
 
 namespace heapwalk::go {
 namespace {
+
+// Counters are a little behind in a process that runs, or that was in the middle of a collection.
+constexpr uint64_t kCounterSlack = 256 << 10;
+constexpr uint64_t kCounterShare = 64;
 
 // The words of package variables that are pointers and not null.
 void add_variable_words(const AddressSpace& memory, const MaskedRange& variables, std::vector<Address>& words) {
@@ -35,6 +41,7 @@ class GoRuntime final : public Runtime {
   }
 
   std::string_view name() const override { return "go"; }
+  std::span<const AddressRange> memory() const override { return heap_->arenas(); }
   std::unique_ptr<HeapDecoder> make_heap_decoder() const override { return go::make_heap_decoder(*heap_); }
 
   ManagedHeap find_pointers(Diagnostics& diagnostics) override {
@@ -44,12 +51,15 @@ class GoRuntime final : public Runtime {
     managed.ranges = merged(std::move(managed.ranges));
     for (const ModuleData& module : process_.modules) {
       for (const MaskedRange* variables : {&module.data, &module.bss}) {
-        if (variables->mask.size() * 8 < variables->mask_bits)
+        if (variables->mask.size() * 8 < variables->mask_bits ||
+            variables->mask_bits < variables->range.size_bytes() / 8)
           diagnostics.add("go_mask_absent",
-                          "the pointer mask of Go's package variables is not in the core: they hold nothing");
+                          "the pointer mask of Go's package variables is not in the core, or too short: what it leaves "
+                          "out holds nothing");
         add_variable_words(dump_.memory, *variables, managed.exact_words);
       }
     }
+    compare_with_counters(diagnostics);
     specials_ = read_specials(*heap_, diagnostics);
     handles_ = find_handles(*heap_, specials_, diagnostics);
     for (const Handle& handle : handles_)
@@ -103,7 +113,27 @@ class GoRuntime final : public Runtime {
     return result;
   }
 
+  Result<SampledObjects> sampled_objects(Diagnostics& diagnostics) const override {
+    return read_allocation_samples({dump_, process_, goroutines_->functions()}, specials_, diagnostics);
+  }
+
  private:
+  // The run-time counts what it allocates. Damage that a span does not show, a list of spans cut short, shows there.
+  void compare_with_counters(Diagnostics& diagnostics) const {
+    const auto counters = read_heap_counters(dump_, process_);
+    if (!counters) {
+      if (process_.has_symbols) diagnostics.add("go_counters_unread", counters.error().message);
+      return;
+    }
+    const uint64_t found = heap_->allocated_bytes();
+    const uint64_t counted = counters->allocated_bytes() - counters->freed_bytes();
+    const uint64_t difference = found > counted ? found - counted : counted - found;
+    if (difference > kCounterSlack + found / kCounterShare)
+      diagnostics.add(
+          "go_heap_differs",
+          fmt::format("the Go heap has {} bytes in allocated slots, its own counters say {}", found, counted));
+  }
+
   void add_handles(RootSet& set) const {
     if (handles_.empty()) return;
     const auto owner = static_cast<uint32_t>(set.owners.size());

@@ -19,30 +19,87 @@ const go::Frame* frame_at(const std::vector<go::Frame>& frames, Address address)
   return &*std::prev(next);
 }
 
+// Memory that is neither Go's nor a module's: malloc's is there.
+std::vector<AddressRange> foreign_memory(const Heap& heap) {
+  std::vector<AddressRange> taken(heap.arenas().begin(), heap.arenas().end());
+  for (const Module& module : heap.dump().modules)
+    for (const ModuleSegment& segment : module.segments) taken.push_back(segment.range);
+  taken = merged(std::move(taken));
+  std::vector<AddressRange> foreign;
+  for (const Mapping& mapping : heap.dump().mappings) {
+    if (!mapping.writable) continue;
+    const std::vector<AddressRange> rest = subtract(mapping.range, taken);
+    foreign.insert(foreign.end(), rest.begin(), rest.end());
+  }
+  return merged(std::move(foreign));
+}
+
+// Whether a word of memory leads to where `is_wanted` says.
+template <class F>
+bool any_word(const AddressSpace& memory, AddressRange range, F is_wanted) {
+  const Bytes bytes = memory.read(range.begin, range.size_bytes());
+  for (size_t offset = 0; offset + 8 <= bytes.size(); offset += 8)
+    if (is_wanted(Address{load<uint64_t>(bytes.data() + offset)})) return true;
+  return false;
+}
+
+bool leads_out(const RootInputs& inputs, AddressRange range) {
+  return any_word(inputs.dump->memory, range, [&](Address value) {
+    return inputs.objects->span().contains(value) && inputs.managed != nullptr && !inputs.managed->contains(value) &&
+           inputs.objects->find_used(value).has_value();
+  });
+}
+
 }  // namespace
 
 GoroutineRoots::GoroutineRoots(const Heap& heap, Diagnostics& diagnostics)
     : heap_(heap), functions_(heap.dump().memory, heap.process().layout, heap.process().modules) {
   goroutines_ = read_goroutines(heap.dump(), heap.process(), functions_, diagnostics);
+  drop_impossible_stacks(diagnostics);
   StackWalker walker(heap.dump(), heap.process(), functions_);
   StackScanner scanner(heap.dump(), heap.process());
   GoroutineStack stack;
   std::vector<StackPointer> pointers;
+  const std::vector<AddressRange> foreign = foreign_memory(heap);
   uint64_t broken = 0;
   for (const Goroutine& goroutine : goroutines_.all) {
     walker.walk(goroutine, stack);
     if (stack.start != StackStart::none && !stack.complete) ++broken;
     scanner.scan(goroutine, stack, walker, pointers);
     add_pointers(goroutine, stack, pointers);
+    add_foreign(stack, foreign);
   }
   if (broken > 0)
     diagnostics.add("go_broken_stack",
                     "goroutines whose stacks could not be unwound to their end: any word beyond may be a pointer",
                     broken);
+  if (scanner.circles() > 0)
+    diagnostics.add("go_list_endless", "lists of deferred calls that have no end", scanner.circles());
   if (scanner.frames_without_maps() > 0)
     diagnostics.add("go_frames_without_maps",
                     "frames of goroutines whose pointer maps could not be read: any of their words may be a pointer",
                     scanner.frames_without_maps());
+}
+
+// Where objects or variables are, no stack is.
+void GoroutineRoots::drop_impossible_stacks(Diagnostics& diagnostics) {
+  const auto spans = heap_.spans();
+  uint64_t dropped = 0;
+  for (Goroutine& goroutine : goroutines_.all) {
+    if (goroutine.stack.empty()) continue;
+    auto span = std::ranges::upper_bound(spans, goroutine.stack.begin, {}, [](const Span& s) { return s.range().end; });
+    bool is_taken = std::ranges::any_of(heap_.dump().modules, [&](const Module& module) {
+      return std::ranges::any_of(module.segments,
+                                 [&](const ModuleSegment& segment) { return segment.range.overlaps(goroutine.stack); });
+    });
+    for (; span != spans.end() && span->begin < goroutine.stack.end && !is_taken; ++span)
+      is_taken = span->state == SpanState::in_use;
+    if (!is_taken) continue;
+    goroutine.stack = {};
+    ++dropped;
+  }
+  if (dropped > 0)
+    diagnostics.add("go_broken_stack", "goroutines whose stacks would be where objects or variables are", dropped);
 }
 
 void GoroutineRoots::add_pointers(const Goroutine& goroutine, const GoroutineStack& stack,
@@ -72,6 +129,27 @@ void GoroutineRoots::add_pointers(const Goroutine& goroutine, const GoroutineSta
   }
   stacks_.push_back(
       {begin.first_frame, frames_.size() - begin.first_frame, begin.first_value, values_.size() - begin.first_value});
+}
+
+// Frames of the last goroutine in which there is no pointer, but what may lead to a block of malloc.
+void GoroutineRoots::add_foreign(const GoroutineStack& stack, std::span<const AddressRange> foreign) {
+  Stack& last = stacks_.back();
+  const size_t with_pointers = last.first_frame + last.frames;
+  size_t next = last.first_frame;
+  for (const go::Frame& frame : stack.frames) {
+    while (next < with_pointers && frames_[next].sp < frame.sp) ++next;
+    if (next < with_pointers && frames_[next].sp == frame.sp) continue;
+    if (!any_word(heap_.dump().memory, {frame.sp, frame.fp}, [&](Address value) {
+          const auto at = std::ranges::upper_bound(foreign, value, {}, &AddressRange::end);
+          return at != foreign.end() && at->contains(value);
+        }))
+      continue;
+    frames_.push_back({frame.pc, frame.call_pc(), frame.sp, frame.fp, text_of(frame.call_pc()),
+                       static_cast<uint32_t>(words_.size()), 0});
+  }
+  last.frames = frames_.size() - last.first_frame;
+  if (frames_.size() > with_pointers)
+    std::ranges::sort(std::span(frames_).subspan(last.first_frame), {}, &StackFrame::sp);
 }
 
 uint32_t GoroutineRoots::text_of(Address call_pc) {
@@ -228,7 +306,7 @@ void GoroutineRoots::add_rest(const RootInputs& inputs, const StackFrame& frame,
       const auto value = inputs.dump->memory.read_pointer(word.at);
       return value && inputs.objects->find_used(*value).has_value();
     });
-    if (!leads) continue;
+    if (!leads && !leads_out(inputs, part)) continue;
     root.location = part;
     root.sp_offset_bytes = static_cast<int64_t>(part.begin - frame.sp);
     set.roots.push_back(root);

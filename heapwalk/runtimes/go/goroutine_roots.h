@@ -5,7 +5,8 @@
 //                                                   └ …                                   └ main.serve.func1
 //
 // Which words are pointers, the collector knows (stack_scan.h). Where the debug info has a variable for them they are named
-// by it; what no variable covers of a frame is a root of its own. Those who were created at one place are one owner, since a
+// by it; what no variable covers of a frame is a root of its own. In a program with C, words that are no pointers to the
+// collector may lead to blocks of malloc all the same: numbers, pointers to what C did not declare. Those who were created at one place are one owner, since a
 // leak of goroutines is a leak of that place, however small each of them is.
 #pragma once
 
@@ -42,7 +43,7 @@ class GoroutineRoots {
   const Functions& functions() const { return functions_; }
 
  private:
-  struct StackFrame {  // that holds pointers
+  struct StackFrame {  // that holds pointers, or what may lead to a block of malloc
     Address pc, call_pc, sp, fp;
     uint32_t text;
     uint32_t first_word, words;
@@ -62,7 +63,9 @@ class GoroutineRoots {
     Address at;
     bool is_exact;
   };
+  void drop_impossible_stacks(Diagnostics& diagnostics);
   void add_pointers(const Goroutine& goroutine, const GoroutineStack& stack, const std::vector<StackPointer>& pointers);
+  void add_foreign(const GoroutineStack& stack, std::span<const AddressRange> foreign);
   uint32_t text_of(Address call_pc);
   std::string creator(const Goroutine& goroutine) const;
   std::string label(const Goroutine& goroutine) const;

@@ -1,6 +1,7 @@
 #include "heapwalk/runtimes/go/goroutines.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "heapwalk/runtimes/go/goroutine_search.h"
 #include "heapwalk/runtimes/go/record.h"
@@ -49,6 +50,7 @@ class GoroutineReader {
       return {};
     }
     read_list(*list);
+    drop_impossible();
     std::ranges::stable_sort(result_.all, {}, &Goroutine::id);
     result_.by_address_.reserve(result_.all.size());
     for (uint32_t i = 0; i < result_.all.size(); ++i) result_.by_address_.emplace_back(result_.all[i].g, i);
@@ -60,7 +62,15 @@ class GoroutineReader {
 
  private:
   void read_list(const Slice& list) {
-    const uint64_t count = std::min(list.length, kMaxGoroutines);
+    const uint64_t count = std::min({list.length, list.capacity, kMaxGoroutines});
+    if (count != list.length)
+      diagnostics_.add(
+          "go_goroutines_unread",
+          fmt::format("the list of all goroutines claims to have {} of room for {}", list.length, list.capacity));
+    const auto length = process_.variable("runtime.allglen");  // the same number, for those who do not lock
+    if (const auto known = length ? memory_.read_word(*length) : std::nullopt; known && *known != list.length)
+      diagnostics_.add("go_goroutines_unread",
+                       fmt::format("the list of all goroutines has {}, and should have {}", list.length, *known));
     blockers_left_ = 16 * count + (1 << 20);
     for (uint64_t i = 0; i < count; ++i) {
       const auto g = memory_.read_pointer(list.data + 8 * i);
@@ -72,6 +82,23 @@ class GoroutineReader {
       if (!read_one(*g))
         diagnostics_.add("go_goroutine_unread", fmt::format("the goroutine at {:#x} could not be read", g->value));
     }
+  }
+
+  // One goroutine is in the list once, and has its stack for itself.
+  void drop_impossible() {
+    std::ranges::stable_sort(result_.all, {},
+                             [](const Goroutine& goroutine) { return std::pair(goroutine.stack.begin, goroutine.g); });
+    std::unordered_set<Address> known;
+    Address end_of_last;
+    const auto dropped = std::erase_if(result_.all, [&](const Goroutine& goroutine) {
+      if (!known.insert(goroutine.g).second) return true;
+      if (goroutine.stack.empty()) return false;
+      if (goroutine.stack.begin < end_of_last) return true;
+      end_of_last = goroutine.stack.end;
+      return false;
+    });
+    if (dropped > 0)
+      diagnostics_.add("go_goroutine_unread", "goroutines that are listed twice, or share a stack", dropped);
   }
 
   bool read_one(Address at) {
@@ -98,7 +125,10 @@ class GoroutineReader {
     goroutine.labels = g.pointer_or_null(Field::g_labels);
     goroutine.stack = {g.pointer_or_null(Field::g_stack, layout_.offset(Field::stack_lo)),
                        g.pointer_or_null(Field::g_stack, layout_.offset(Field::stack_hi))};
-    if (goroutine.stack.size_bytes() > kMaxStackBytes) goroutine.stack = {};
+    if (goroutine.stack.begin >= goroutine.stack.end || goroutine.stack.size_bytes() > kMaxStackBytes) {
+      goroutine.stack = {};
+      diagnostics_.add("go_broken_stack", "goroutines that do not say where their stacks are");
+    }
     goroutine.sched = saved_state(g, layout_);
     goroutine.syscall = {g.pointer_or_null(Field::g_syscallpc),
                          g.pointer_or_null(Field::g_syscallsp),

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "heapwalk/roots/word_scan.h"
+#include "heapwalk/runtimes/go/heap_counters.h"
 
 namespace heapwalk::go {
 namespace {
@@ -15,7 +16,8 @@ constexpr uint64_t kMaxSpans = uint64_t{1} << 28;  // 2 TiB of one-page spans
 constexpr uint64_t kMaxHeapBitsSlot = 512;         // minSizeForMallocHeader
 constexpr uint64_t kInlineMarkBytes = 128;         // spanInlineMarkBits
 constexpr uint64_t kMaxSpanBytes = uint64_t{1} << 47;
-constexpr int kArenaBitmap = 20;  // since this release one bit per word
+constexpr uint64_t kMaxElements = UINT16_MAX;  // a span of small slots has few pages
+constexpr int kArenaBitmap = 20;               // since this release one bit per word
 
 // Arenas are numbered from the lowest address: that is −2^47 on amd64, whose addresses are signed.
 uint64_t arena_base(Architecture architecture) {
@@ -69,8 +71,21 @@ bool is_sane(const Span& span) {
   if (span.begin.value % kPageBytes != 0 || span.size_bytes == 0 || span.size_bytes > kMaxSpanBytes) return false;
   if (span.begin.value + span.size_bytes < span.begin.value) return false;
   if (span.state == SpanState::manual) return true;
-  if (span.element_bytes < 8 || span.element_bytes % 8 != 0 || span.elements == 0) return false;
+  if (span.element_bytes < 8 || span.element_bytes % 8 != 0) return false;
+  if (span.elements == 0 || span.elements > kMaxElements) return false;
   return span.element_bytes <= span.size_bytes && span.elements <= span.size_bytes / span.element_bytes;
+}
+
+// What the run-time says twice has to be the same. A large object's limit is that of the request; Go 1.22 counts slots
+// into the limit that the heap bits take.
+bool agrees_with_itself(const Span& span, uint64_t free_index, uint8_t span_class) {
+  const size_t size_class = span_class >> 1;
+  if (free_index > span.elements || size_class >= kSizeClasses) return false;
+  if (span.is_arena) return true;
+  if (span.limit > span.range().end) return false;
+  if (size_class == 0) return span.elements == 1;
+  return span.element_bytes == kSizeClassBytes[size_class] &&
+         span.limit >= span.begin + span.elements * span.element_bytes;
 }
 
 // Whether the map of arenas leads from the span's first page back to it.
@@ -113,6 +128,15 @@ void Heap::add_arenas(Diagnostics& diagnostics) {
     arena_metadata_.push_back({AddressRange::of(begin, kArenaBytes), Address{metadata}});
   });
   std::ranges::sort(arena_metadata_, {}, [](const Arena& arena) { return arena.range.begin; });
+  const auto unread = std::ranges::count_if(arena_metadata_, [&](const Arena& arena) {
+    return !dump_->memory.read_pointer(arena.metadata + process_->layout.offset(Field::heapArena_spans));
+  });
+  if (unread > 0)
+    diagnostics.add(
+        "go_arenas_unread",
+        "arenas of the Go heap of which the core lacks what the run-time notes: where their pointers are may "
+        "be unknown",
+        static_cast<uint64_t>(unread));
   for (const Arena& arena : arena_metadata_)
     for (AddressRange part : mapped_parts(*dump_, arena.range)) arenas_.push_back(part);
   arenas_ = merged(std::move(arenas_));
@@ -124,8 +148,7 @@ void Heap::add_spans(Diagnostics& diagnostics) {
     diagnostics.add("go_heap_unread", "the list of the Go heap's spans cannot be read");
     return;
   }
-  uint64_t seen = 0;
-  uint64_t broken = 0;
+  uint64_t seen = 0, broken = 0, doubtful = 0;
   for_each_word(dump_->memory, AddressRange::of(all->data, all->length * 8), [&](uint64_t, uint64_t address) {
     ++seen;
     const auto span = read_span(Address{address});
@@ -141,10 +164,14 @@ void Heap::add_spans(Diagnostics& diagnostics) {
   broken += std::erase_if(spans_, [&](const Span& span) {
     if (span.begin < end_of_last || arena_of(span.begin) == nullptr) return true;
     end_of_last = span.range().end;
+    doubtful += span.is_doubtful ? 1 : 0;
     return false;
   });
   if (broken > 0)
     diagnostics.add("go_spans_unread", "spans of the Go heap that are missing, impossible or overlap others", broken);
+  if (doubtful > 0)
+    diagnostics.add("go_spans_doubtful", "spans of the Go heap that contradict themselves: taken as far as they go",
+                    doubtful);
 }
 
 std::optional<Span> Heap::read_span(Address at) const {
@@ -173,6 +200,7 @@ std::optional<Span> Heap::read_span(Address at) const {
   span.noscan = (span_class & 1) != 0;
   span.is_arena = record.get<uint8_t>(Field::mspan_isUserArenaChunk) != 0;
   if (!is_sane(span)) return std::nullopt;
+  span.is_doubtful = span.state == SpanState::in_use && !agrees_with_itself(span, free_index, span_class);
   if (span.state != SpanState::in_use || span.noscan || !layout.has(Field::mspan_largeType)) return span;
   if (span_class >> 1 == 0) {
     span.large_type = record.address(Field::mspan_largeType);
@@ -215,6 +243,19 @@ bool Heap::allocated(const Span& span, std::vector<uint8_t>& slots) const {
   for (uint64_t slot = span.free_index; slot < span.elements && slot / 8 < bits.size(); ++slot)
     slots[slot] = static_cast<uint8_t>(bits[slot / 8]) >> slot % 8 & 1;
   return bits.size() * 8 >= span.elements;
+}
+
+uint64_t Heap::allocated_bytes() const {
+  uint64_t sum = 0;
+  for (const Span& span : spans_) {
+    if (span.state != SpanState::in_use) continue;
+    uint64_t slots = span.free_index;
+    const Bytes bits = dump_->memory.read(span.alloc_bits, (uint64_t{span.elements} + 7) / 8);
+    for (uint64_t slot = span.free_index; slot < std::min<uint64_t>(span.elements, bits.size() * 8); ++slot)
+      slots += static_cast<uint8_t>(bits[slot / 8]) >> slot % 8 & 1;
+    sum += slots * span.element_bytes;
+  }
+  return sum;
 }
 
 uint64_t Heap::pointer_bits(const Span& span, AddressRange slot, Address at, bool& is_last) const {

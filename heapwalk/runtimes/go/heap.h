@@ -45,6 +45,7 @@ struct Span {
   bool noscan = false;
   bool has_headers = false;  // each slot begins with the address of its type
   bool is_arena = false;     // a chunk of a user arena
+  bool is_doubtful = false;  // its fields contradict each other
 
   AddressRange range() const { return AddressRange::of(begin, size_bytes); }
   AddressRange slot(uint64_t index) const { return AddressRange::of(begin + index * element_bytes, element_bytes); }
@@ -66,6 +67,7 @@ class Heap {
 
   // One byte per slot, not 0 where it is allocated. Slots whose bits the core lacks count as allocated; false then.
   bool allocated(const Span& span, std::vector<uint8_t>& slots) const;
+  uint64_t allocated_bytes() const;  // of all spans
 
   // Of spans whose slots have no types: which of the 64 words from `at` on are pointers, bit 0 the first. `at` is in `slot`;
   // bits behind the slot are 0. `is_last`: there are no more pointers in the slot.

@@ -31,6 +31,7 @@ bool HeapPointers::read(AddressRange object, AddressRange window, std::vector<Ad
     tile({object.begin + (span->has_headers ? kHeaderBytes : 0), object.end}, window, *mask, words);
     return true;
   }
+  if (span->heap_bits && span->bits.size() < span->size_bytes / 64) return false;
   bool is_last = false;
   for (Address at = window.begin; at < window.end && !is_last; at += kGroupBytes) {
     for (uint64_t bits = heap_.pointer_bits(*span, object, at, is_last); bits != 0; bits &= bits - 1) {

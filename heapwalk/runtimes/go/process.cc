@@ -91,8 +91,10 @@ std::vector<ModuleData> read_modules(const AddressSpace& memory, const Layout& l
   std::vector<ModuleData> modules;
   for (Address at = first, next; at && modules.size() < kMaxModules; at = next) {
     auto data = read_module_data(memory, layout, at, &next);
-    if (!data) {
-      diagnostics.add("go_module_unread", fmt::format("the Go module data at {:#x} could not be read", at.value));
+    const bool is_known = std::ranges::find(modules, at, &ModuleData::address) != modules.end();
+    if (!data || is_known) {
+      diagnostics.add("go_module_unread", fmt::format("the Go module data at {:#x} {}", at.value,
+                                                      is_known ? "is in the list twice" : "could not be read"));
       break;
     }
     modules.push_back(*data);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "heapwalk/runtimes/go/profiles.h"
@@ -17,10 +18,14 @@ namespace heapwalk::go {
 enum class BucketType : uint8_t { memory = 1, block = 2, mutex = 3 };  // the run-time's numbers
 
 struct Bucket {
+  Address at;
   uint64_t size_bytes = 0;      // of the objects, for memory; all objects of a bucket have one size
   std::vector<uint64_t> stack;  // return addresses, innermost first
   Address record;
 };
+
+// One of them. Nothing where it is of another type, cannot be, or is not in the core.
+std::optional<Bucket> read_bucket(const ProfileInputs& inputs, Address at, BucketType type);
 
 // All of the list at `head`. Those of another type, or that the core lacks, end it with a diagnostic.
 std::vector<Bucket> read_buckets(const ProfileInputs& inputs, Address head, BucketType type, Diagnostics& diagnostics);

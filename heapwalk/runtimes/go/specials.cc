@@ -1,6 +1,7 @@
 #include "heapwalk/runtimes/go/specials.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace heapwalk::go {
 namespace {
@@ -113,9 +114,13 @@ class Handles {
 
   template <class F>
   void walk_blocks(Address head, Field link, F f) {
-    uint64_t blocks = 0;
+    std::unordered_set<Address> seen;
     for (auto at = memory_.read_pointer(head); at && *at; at = memory_.read_pointer(*at + layout_.offset(link))) {
-      if (++blocks > kMaxBlocks) return diagnostics_.add("go_list_endless", "a list of the Go run-time has no end");
+      if (!seen.insert(*at).second || seen.size() > kMaxBlocks)
+        return diagnostics_.add("go_list_endless", "a list of the Go run-time has no end");
+      if (!memory_.read_pointer(*at + layout_.offset(link)))
+        return diagnostics_.add("go_roots_unknown",
+                                fmt::format("what was to run at {:#x} is not in the core", at->value));
       f(*at);
     }
   }
@@ -138,21 +143,22 @@ std::vector<Special> read_specials(const Heap& heap, Diagnostics& diagnostics) {
   for (const Span& span : heap.spans()) {
     if (span.state != SpanState::in_use) continue;
     Address last;
-    uint64_t of_one_object = 0;
+    std::vector<Address> of_one_object;
     for (Address at = span.specials; at;) {
       const auto next = memory.read_pointer(at + layout.offset(Field::special_next));
       const std::optional<uint64_t> offset = read_offset(memory, at + layout.offset(Field::special_offset), wide);
       const auto kind = memory.read<uint8_t>(at + layout.offset(Field::special_kind));
       // The list is sorted by object: what goes back is a circle.
+      if (offset && last != span.begin + *offset) of_one_object.clear();
       if (!next || !offset || !kind || *offset >= span.size_bytes || span.begin + *offset < last ||
-          specials.size() >= kMaxNotes || ++of_one_object > kMaxNotesOfOne) {
+          specials.size() >= kMaxNotes || of_one_object.size() >= kMaxNotesOfOne ||
+          std::ranges::find(of_one_object, at) != of_one_object.end()) {
         ++broken;
         break;
       }
-      if (last != span.begin + *offset) of_one_object = 0;
+      of_one_object.push_back(at);
       last = span.begin + *offset;
       if (const auto slot = span.slot_of(last)) specials.push_back({kind_of(layout, *kind), at, span.slot(*slot)});
-      if (*next == at) break;
       at = *next;
     }
   }

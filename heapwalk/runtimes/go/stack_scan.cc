@@ -10,7 +10,7 @@ namespace heapwalk::go {
 namespace {
 
 constexpr uint64_t kWord = 8;
-constexpr uint64_t kMaxDefers = 1 << 24;  // a list may be cyclic
+constexpr uint64_t kMaxDefers = 1 << 24;
 
 bool is_interruption(FunctionKind kind) {
   return kind == FunctionKind::async_preempt || kind == FunctionKind::debug_call;
@@ -148,10 +148,19 @@ void StackScanner::scan_registers(const Goroutine& goroutine, const GoroutineSta
                slot);
 }
 
+// A record that was seen before, at the last power of two, ends it: the list is a circle (Brent, BIT 1980).
 void StackScanner::scan_defers(const Goroutine& goroutine) {
   const Record g(memory_, process_.layout, goroutine.g);
-  Address at = goroutine.defers, held_at = g.at(Field::g_defer);
-  for (uint64_t i = 0; at && i < kMaxDefers; ++i) {
+  Address at = goroutine.defers, held_at = g.at(Field::g_defer), seen;
+  for (uint64_t i = 0, next = 1; at && i < kMaxDefers; ++i) {
+    if (at == seen) {
+      ++circles_;
+      return;
+    }
+    if (i + 1 == next) {
+      seen = at;
+      next *= 2;
+    }
     const Record record(memory_, process_.layout, at);
     const auto function = record.word(Field::defer_fn);
     const auto link = record.pointer(Field::defer_link);

@@ -56,6 +56,7 @@ class StackScanner {
 
   // Frames at calls for which the maps could not be read, so far: they were scanned conservatively.
   uint64_t frames_without_maps() const { return frames_without_maps_; }
+  uint64_t circles() const { return circles_; }  // lists of deferred calls that lead back into themselves
 
  private:
   struct Object {
@@ -83,7 +84,7 @@ class StackScanner {
   const AddressSpace& memory_;
   const Process& process_;
   StackMaps maps_;
-  uint64_t frames_without_maps_ = 0;
+  uint64_t frames_without_maps_ = 0, circles_ = 0;
 
   // Of the goroutine at hand.
   AddressRange stack_;

@@ -69,7 +69,9 @@ uint32_t TypeGraph::number_of(Address type) {
   if (!is_new) return at->second;
   auto descriptor = nodes_.size() < kMaxTypes ? read_type_descriptor(*memory_, process_->layout, type) : std::nullopt;
   if (!descriptor || descriptor->kind == GoKind::kInvalid) {
-    ++damage_;
+    const bool is_mask = descriptor && descriptor->pointer_bytes != 0 && descriptor->gc_data && descriptor->hash == 0 &&
+                         descriptor->name_offset == 0;
+    damage_ += is_mask ? 0 : 1;
     return kNoNode;
   }
   nodes_.push_back({.descriptor = *descriptor, .text = text_of(*descriptor), .name = {}});

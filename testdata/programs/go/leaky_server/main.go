@@ -117,7 +117,7 @@ func (s *Server) export(count int, results chan<- []Row) {
 			hold(500)
 		}
 	}
-	time.Sleep(5 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond)
 	results <- rows
 }
 
@@ -171,7 +171,7 @@ func main() {
 		}(i)
 	}
 	done.Wait()
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(600 * time.Millisecond)
 	runtime.GC()
 	if err := os.WriteFile(os.Args[1], []byte(fmt.Sprintf("%d\t%d\n", held.objects, held.bytes)), 0o644); err != nil {
 		panic(err)

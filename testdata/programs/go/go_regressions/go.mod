@@ -1,0 +1,3 @@
+module heapwalk.test/go_regressions
+
+go 1.19

@@ -1,0 +1,3 @@
+module heapwalk.test/go_timers
+
+go 1.19

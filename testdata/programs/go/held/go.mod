@@ -1,0 +1,3 @@
+module heapwalk.test/held
+
+go 1.19
