@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "dump/base/parallel.h"
+#include "heapwalk/large_pages.h"
 #include "heapwalk/roots/find_roots.h"
 #include "heapwalk/roots/word_scan.h"
 #include "heapwalk/summary_builder.h"
@@ -93,6 +94,17 @@ ManagedHeap find_managed(std::span<const std::unique_ptr<Runtime>> runtimes, Dia
   return {};
 }
 
+// What the run-times know of their own objects, then what the program's types say of all others.
+std::unique_ptr<const ObjectTypes> type_objects(const Analysis& analysis, TypeTableBuilder types, size_t threads,
+                                                Diagnostics& diagnostics) {
+  std::vector<RuntimeTypes> known;
+  for (const auto& runtime : analysis.runtimes)
+    known.push_back(
+        runtime->type_objects(analysis.objects, analysis.roots, analysis.managed, types, threads, diagnostics));
+  return infer_types(*analysis.dump, analysis.objects, analysis.roots, std::move(types).finish(), known,
+                     analysis.managed, threads, diagnostics);
+}
+
 std::vector<AddressRange> heap_ranges(std::span<const std::unique_ptr<HeapDecoder>> decoders) {
   std::vector<AddressRange> ranges;
   for (const auto& decoder : decoders)
@@ -148,14 +160,10 @@ Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& op
                  analysis.diagnostics);
 
   clock.start("types");  // what the objects are; from here on no object changes its type
-  std::vector<RuntimeTypes> known;
-  for (const auto& runtime : analysis.runtimes)
-    known.push_back(runtime->type_objects(analysis.objects, analysis.roots, analysis.managed, types, threads,
-                                          analysis.diagnostics));
-  analysis.types = infer_types(*analysis.dump, analysis.objects, analysis.roots, std::move(types).finish(), known,
-                               analysis.managed, threads, analysis.diagnostics);
+  analysis.types = type_objects(analysis, std::move(types), threads, analysis.diagnostics);
   analysis.summary.containers = count_containers({*analysis.dump, analysis.objects, analysis.roots, *analysis.types},
                                                  threads, analysis.diagnostics);
+  release_free_memory();
 
   clock.start("references");  // every word that refers to an object; from here on no new edge appears
   Result<RetentionGraph> graph =
@@ -169,6 +177,7 @@ Result<Analysis> analyze(const std::string& core_path, const AnalysisOptions& op
 
   clock.start("dominators");  // who alone holds what, and how much
   analysis.dominators = find_dominators(analysis.graph, analysis.reachability, analysis.objects, threads);
+  release_free_memory();
 
   clock.start("summary");  // accounting, suspects, leaks: the rows of the report
   build_summary(analysis, totals, threads);

@@ -19,7 +19,8 @@ constexpr size_t kAhead = 16;
 template <class Offset>
 std::vector<uint32_t> node_dominators(const RetentionGraph& graph, const Reachability& reach, size_t threads) {
   EntryGraph entries = find_entries(graph, reach, threads);
-  DepthFirstNumbers tree = number_depth_first(graph, reach, entries.kept);
+  DepthFirstNumbers tree = number_depth_first(graph, reach, entries);
+  entries.leads_on = std::vector<bool>();
   VertexRows<Offset> rows = entry_rows<Offset>(graph, entries, tree, threads);
   entries.entry_bits = std::vector<std::vector<uint64_t>>();
   std::vector<uint32_t> dominators = find_vertex_dominators(std::move(tree.parent), std::move(rows));

@@ -22,6 +22,7 @@ class DominatorTree {
  public:
   // kNoNode for the two tops and for nodes not visited.
   NodeId immediate_dominator(NodeId node) const { return NodeId{idom_[index(node)]}; }
+  void prefetch(NodeId node) const { __builtin_prefetch(&idom_[index(node)]); }
   uint64_t retained_bytes(NodeId node) const {
     return wide_bytes_.empty() ? uint64_t{bytes_[index(node)]} << unit_shift_ : wide_bytes_[index(node)];
   }

@@ -93,13 +93,18 @@ class EntryFinder {
   void choose_kept() {
     std::vector<bool>& kept = result_.kept = reach_.several_parents;
     kept[index(kProcessNode)] = kept[index(kUnreachableNode)] = true;
-    std::vector<bool> one_branch(kept.size());
+    std::vector<bool>& one_branch = result_.leads_on;
+    one_branch.assign(kept.size(), false);
     for (size_t i = reach_.order.size(); i-- > 0;) {
       if (i >= kAhead) __builtin_prefetch(&reach_.parent[index(reach_.order[i - kAhead])]);
       uint32_t node = index(reach_.order[i]);
-      if (!is_folded(node)) continue;
+      if (!is_folded(node)) {
+        one_branch[node] = true;  // it has no folded parent to ask
+        continue;
+      }
       if (exits_[node]) kept[node] = true;
-      if (!kept[node] && !one_branch[node]) continue;
+      if (kept[node]) one_branch[node] = true;
+      if (!one_branch[node]) continue;
       uint32_t parent = index(reach_.parent[node]);
       if (one_branch[parent]) kept[parent] = true;
       one_branch[parent] = true;
@@ -117,10 +122,11 @@ class EntryFinder {
 // The stack has a frame only for nodes with a further unvisited target, so a list needs none.
 class DepthFirstSearch {
  public:
-  DepthFirstSearch(const RetentionGraph& graph, const Reachability& reach, const std::vector<bool>& kept)
-      : graph_(graph), reach_(reach), admits_(graph, reach), kept_(kept), visited_(graph.node_count()) {
+  DepthFirstSearch(const RetentionGraph& graph, const Reachability& reach, const EntryGraph& entries)
+      : graph_(graph), reach_(reach), admits_(graph, reach), kept_(entries.kept), visited_(entries.leads_on) {
+    visited_.flip();
     assign_large(result_.number, graph.node_count(), kNoVertex);
-    reserve_large(result_.parent, static_cast<size_t>(std::count(kept.begin(), kept.end(), true)));
+    reserve_large(result_.parent, static_cast<size_t>(std::count(kept_.begin(), kept_.end(), true)));
   }
 
   DepthFirstNumbers run() {
@@ -187,7 +193,8 @@ class DepthFirstSearch {
   const Reachability& reach_;
   Admission admits_;
   const std::vector<bool>& kept_;
-  std::vector<bool> visited_;  // small enough for the processor's cache, which the numbers are not
+  std::vector<bool>
+      visited_;  // or not to be visited; small enough for the processor's cache, which the numbers are not
   std::vector<Frame> frames_;
   DepthFirstNumbers result_;
 };
@@ -252,8 +259,8 @@ EntryGraph find_entries(const RetentionGraph& graph, const Reachability& reachab
 }
 
 DepthFirstNumbers number_depth_first(const RetentionGraph& graph, const Reachability& reachability,
-                                     const std::vector<bool>& kept) {
-  return DepthFirstSearch(graph, reachability, kept).run();
+                                     const EntryGraph& entries) {
+  return DepthFirstSearch(graph, reachability, entries).run();
 }
 
 template <class Offset>

@@ -16,7 +16,8 @@
 // at the root of its own folded tree (a `parent` or `owner` pointer) is entered from below only and does not count.
 //
 // The graph is not copied: a bit per node says what is kept, a bit per edge what counts. The search numbers the kept
-// nodes in depth-first order of the whole graph, and the entries are laid into rows by those numbers.
+// nodes in depth-first order of the whole graph, and the entries are laid into rows by those numbers. It does not enter
+// folded trees without kept nodes (leaves, lists that end): from there it would only come back.
 #pragma once
 
 #include <cstdint>
@@ -30,16 +31,17 @@ namespace heapwalk {
 
 struct EntryGraph {
   std::vector<bool> kept;                         // by node
+  std::vector<bool> leads_on;                     // by node: kept, or dropped above a kept one
   std::vector<std::vector<uint64_t>> entry_bits;  // by block of the graph's nodes: a bit per edge
 };
 EntryGraph find_entries(const RetentionGraph& graph, const Reachability& reachability, size_t threads);
 
 struct DepthFirstNumbers {
-  std::vector<uint32_t> number;  // by node: its own, or that of its nearest kept ancestor
+  std::vector<uint32_t> number;  // by node that leads on: its own, or that of its nearest kept ancestor
   std::vector<uint32_t> parent;  // by number: that of its depth-first parent; kNoVertex for the two tops
 };
 DepthFirstNumbers number_depth_first(const RetentionGraph& graph, const Reachability& reachability,
-                                     const std::vector<bool>& kept);
+                                     const EntryGraph& entries);
 
 // By number: where its entries come from, the parent left out. In no particular order.
 template <class Offset>  // 32 bits wide needs fewer than 2^32 entries

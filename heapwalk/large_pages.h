@@ -5,6 +5,7 @@
 // asks before touching the memory (madvise(2), MADV_HUGEPAGE); where it does not, nothing changes but the speed.
 #pragma once
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <cstddef>
@@ -33,6 +34,12 @@ template <class Vector>
 void assign_large(Vector& vector, size_t size, typename Vector::value_type value) {
   reserve_large(vector, size);
   vector.assign(size, value);
+}
+
+// Gives back to the system what many small tables have left behind when they were freed: malloc keeps it for the next ones,
+// and the tables of graphs are too large for it.
+inline void release_free_memory() {
+  malloc_trim(0);
 }
 
 // Shortens the vector and gives the memory behind its new end back to the system, whole pages of it. Worth it by the

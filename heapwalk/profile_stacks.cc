@@ -166,6 +166,10 @@ class ViewBuilder {
     const std::vector<NodeId>& order = analysis_.reachability.order;
     constexpr size_t kAhead = 24;  // nodes whose predecessor's place is on its way from memory
     for (size_t i = 0; i < order.size(); ++i) {
+      if (i + 2 * kAhead < order.size()) {
+        if (by_dominator_) analysis_.dominators.prefetch(order[i + 2 * kAhead]);
+        __builtin_prefetch(&analysis_.reachability.parent[index(order[i + 2 * kAhead])]);
+      }
       if (i + kAhead < order.size()) {
         NodeId before = predecessor(order[i + kAhead]);
         if (before != kNoNode) place_.prefetch(index(before));

@@ -11,7 +11,11 @@ namespace {
 class Search {
  public:
   Search(const RetentionGraph& graph, const ObjectIndex& objects, const RootSet& roots)
-      : graph_(graph), roots_(roots), is_reached_(graph.node_count()), is_silent_(graph.node_count()) {
+      : graph_(graph),
+        roots_(roots),
+        is_reached_(graph.node_count()),
+        is_silent_(graph.node_count()),
+        is_waker_(graph.node_count()) {
     for (Address record : roots.wait_records)
       if (auto object = objects.find_used(record)) is_silent_[index(graph.node_of(*object))] = true;
     for (const Waiting& waiting : roots.waiting) {
@@ -19,7 +23,10 @@ class Search {
       bool can_wait = true;
       for (Address on : waiting.on) {
         const auto object = objects.find_used(on);
-        if (object) wakes_[index(graph.node_of(*object))].push_back(owner);
+        if (object) {
+          wakes_[index(graph.node_of(*object))].push_back(owner);
+          is_waker_[index(graph.node_of(*object))] = true;
+        }
         can_wait = can_wait && object;  // what lies outside of the heap may be used by anybody
       }
       is_asleep_[index(owner)] = can_wait;
@@ -49,10 +56,10 @@ class Search {
       if (asleep != is_asleep_.end() && asleep->second) return;
     }
     is_reached_[index(node)] = true;
+    graph_.prefetch_offsets(node);
     pending_.push_back(node);
-    auto wakes = wakes_.find(index(node));
-    if (wakes == wakes_.end()) return;
-    for (NodeId owner : wakes->second) {
+    if (!is_waker_[index(node)]) return;
+    for (NodeId owner : wakes_[index(node)]) {
       if (is_reached_[index(owner)]) continue;
       is_reached_[index(owner)] = true;
       pending_.push_back(owner);
@@ -61,7 +68,7 @@ class Search {
 
   const RetentionGraph& graph_;
   const RootSet& roots_;
-  std::vector<bool> is_reached_, is_silent_;
+  std::vector<bool> is_reached_, is_silent_, is_waker_;
   std::unordered_map<uint32_t, bool> is_asleep_;             // by owner's node
   std::unordered_map<uint32_t, std::vector<NodeId>> wakes_;  // by object's node
   std::vector<NodeId> pending_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "dump/base/parallel.h"
 #include "heapwalk/accounting.h"
 #include "heapwalk/path_description.h"
 #include "heapwalk/site_rows.h"
@@ -177,10 +178,16 @@ void build_summary(Analysis& analysis, std::span<const StateTotals> totals, size
   summary.roots = root_rows(analysis, counts);
   summary.owners = owner_rows(analysis, counts);
   summary.leaks = leak_rows(analysis, counts);
-  summary.stuck = stuck_rows(analysis);
   summary.suspects = find_suspects(analysis, counts.heads, kSuspects);
-  TypeSummary types = summarize_types(analysis.objects, *analysis.types, analysis.graph, analysis.reachability,
-                                      analysis.dominators, threads, analysis.diagnostics);
+  TypeSummary types;
+  parallel_for(2, threads, [&](size_t part) {  // a search through the whole graph, and a pass over all objects
+    if (part == 0) {
+      types = summarize_types(analysis.objects, *analysis.types, analysis.graph, analysis.reachability,
+                              analysis.dominators, threads, analysis.diagnostics);
+    } else {
+      summary.stuck = stuck_rows(analysis);
+    }
+  });
   summary.types = std::move(types.types);
   summary.sites = site_rows(analysis, analysis.diagnostics);
   summary.evidence = types.evidence;

@@ -114,7 +114,16 @@ TypeSummary summarize_types(const ObjectIndex& objects, const ObjectTypes& types
   std::vector<uint32_t> type_or_set(graph.node_count(), 0);
   claim_types(objects, types, graph, threads, type_or_set, rows, summary.evidence);
   TypeSets sets;
-  for (NodeId node : reachability.order) {
+  constexpr size_t kAhead = 16;  // nodes whose memory is on its way
+  const std::vector<NodeId>& order = reachability.order;
+  for (size_t i = 0; i < order.size(); ++i) {
+    if (i + 2 * kAhead < order.size()) dominators.prefetch(order[i + 2 * kAhead]);
+    if (i + kAhead < order.size()) {
+      const NodeId above = dominators.immediate_dominator(order[i + kAhead]);
+      if (above != kNoNode) __builtin_prefetch(&type_or_set[index(above)]);
+      __builtin_prefetch(&type_or_set[index(order[i + kAhead])], 1);
+    }
+    const NodeId node = order[i];
     if (!graph.is_object(node)) continue;  // owners and roots have the empty set
     const NodeId dominator = dominators.immediate_dominator(node);
     const uint32_t above = dominator == kNoNode ? 0 : type_or_set[index(dominator)];

@@ -1,6 +1,7 @@
 #include "heapwalk/runtimes/go/claim_judge.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include "heapwalk/runtimes/go/heap_pointers.h"
@@ -30,34 +31,71 @@ Strength best_of(Lead::How how) {
   }
 }
 
+bool is_tiny(const Span& span) {
+  return span.noscan && span.element_bytes == kTinyBytes;
+}
+
 uint64_t low_bits(uint64_t bits, uint64_t count) {
   return count >= 64 ? bits : bits & ((uint64_t{1} << count) - 1);
 }
 
 }  // namespace
 
-std::optional<ClaimJudge::Slot> ClaimJudge::slot_of(Address address, const Span& span) {
-  const auto index = span.slot_of(address);
-  if (!index) return std::nullopt;
-  Slot slot{.span = &span, .start = span.slot(*index).begin};
-  slot.header_bytes = span.has_headers ? uint8_t{kHeaderBytes} : uint8_t{0};
-  slot.room_bytes = span.element_bytes - slot.header_bytes;
-  if (address - slot.start < slot.header_bytes) return std::nullopt;
-  slot.offset_bytes = address - slot.start - slot.header_bytes;
-  return slot;
+ClaimJudge::ClaimJudge(const TypingInputs& inputs, const SpanIndex& spans, const WalkPlans& plans,
+                       const ClosureTypes& closures, const ObjectTyping& typing)
+    : inputs_(&inputs),
+      spans_(&spans),
+      plans_(&plans),
+      closures_(&closures),
+      typing_(&typing),
+      locate_(locate_plainly) {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("popcnt")) locate_ = locate_popcnt;
+#endif
 }
 
-Located ClaimJudge::locate(Address address) const {
-  Located located{.span = spans_->find(address), .place = {}, .nearest = {}};
-  if (located.span != nullptr) located.place = inputs_->objects.place(address);
-  return located;
+ClaimJudge::Slot ClaimJudge::slot_at(Address start, const Span& span) {
+  const uint8_t header_bytes = span.has_headers ? uint8_t{kHeaderBytes} : uint8_t{0};
+  return {.span = &span, .start = start, .room_bytes = span.element_bytes - header_bytes, .header_bytes = header_bytes};
 }
 
-void ClaimJudge::approach(Address address, Located& located) const {
-  if (located.span == nullptr) return;
-  located.nearest = inputs_->objects.nearest(address, located.place);
-  if (located.nearest.found) __builtin_prefetch(typing_->kind_of.data() + located.nearest.id);
+// First what says which object it is, then what says what the object is.
+[[gnu::always_inline]] inline void ClaimJudge::locate_all(std::span<const Lead> leads, Located* located) const {
+  constexpr size_t kMost = 64;
+  std::array<PageDirectory::Place, kMost> places;
+  const ObjectIndex& objects = inputs_->objects;
+  for (size_t begin = 0; begin < leads.size(); begin += kMost) {
+    const auto some = leads.subspan(begin, std::min(kMost, leads.size() - begin));
+    for (size_t i = 0; i < some.size(); ++i) {
+      const Span* span = spans_->find(some[i].value);
+      located[begin + i] = {.span = span, .nearest = {}};
+      if (span == nullptr) continue;
+      __builtin_prefetch(span);
+      __builtin_prefetch(reinterpret_cast<const std::byte*>(span + 1) - 1);
+      places[i] = objects.place(some[i].value);
+    }
+    for (size_t i = 0; i < some.size(); ++i) {
+      Located& at = located[begin + i];
+      if (at.span == nullptr) continue;
+      at.nearest = objects.nearest(some[i].value, places[i]);
+      if (!at.nearest.found) continue;
+      __builtin_prefetch(typing_->kind_of.data() + at.nearest.id);
+      const uint64_t bits_at = (some[i].value - at.span->begin) / 64;
+      if (bits_at < at.span->bits.size()) __builtin_prefetch(at.span->bits.data() + bits_at);
+    }
+  }
 }
+
+void ClaimJudge::locate_plainly(const ClaimJudge& judge, std::span<const Lead> leads, Located* located) {
+  judge.locate_all(leads, located);
+}
+#if defined(__x86_64__)
+// Counting bits is much of the work, and the compiler may not assume that there is an instruction for it.
+[[gnu::target("popcnt")]] void ClaimJudge::locate_popcnt(const ClaimJudge& judge, std::span<const Lead> leads,
+                                                         Located* located) {
+  judge.locate_all(leads, located);
+}
+#endif
 
 bool ClaimJudge::is_slot_for(const Slot& slot, uint64_t bytes) const {
   if (bytes > slot.room_bytes) return false;
@@ -94,41 +132,62 @@ const WalkPlan* ClaimJudge::plan_of(const Lead& lead, const Slot& slot, TypeId& 
 std::optional<GoClaim> ClaimJudge::judge(const Lead& lead, const Located& located, Doubts& doubts) const {
   if (located.span == nullptr || !inputs_->objects.contains_used(located.nearest, lead.value)) return std::nullopt;
   const uint32_t object = located.nearest.id;
-  const Strength known = typing_->kinds[typing_->kind_of[object]].strength;
-  if (known < (lead.is_guess ? Strength::paired : best_of(lead.how))) return std::nullopt;
-  const auto slot = slot_of(lead.value, *located.span);
-  if (!slot) return std::nullopt;
-  GoClaim claim{.start = slot->start, .object = object, .type = lead.type, .header_bytes = slot->header_bytes};
-  const bool is_closure = lead.how == Lead::How::closure || lead.how == Lead::How::made_closure;
-  const WalkPlan* plan = is_closure ? nullptr : plan_of(lead, *slot, claim.type);
-  if (is_closure) {
-    claim.strength = closure_strength(*slot, claim);
-    if (claim.strength != Strength::none) claim.strength = best_of(lead.how);
-  } else if (plan == nullptr || plan->size_bytes == 0) {
-    return std::nullopt;
-  } else if (lead.how == Lead::How::slice || lead.how == Lead::How::text || lead.how == Lead::How::counted ||
-             lead.how == Lead::How::at_least || lead.how == Lead::How::elements) {
-    claim.strength = array_strength(*slot, lead, *plan);
-    claim.is_array = true;
-  } else {
-    claim.strength = value_strength(*slot, lead, *plan, claim);
-  }
-  if (lead.is_guess || (plan != nullptr && plan->is_generic))
-    claim.strength = std::max(claim.strength, Strength::paired);
-  if (claim.strength == Strength::none && known == Strength::none) {
-    if (slot->offset_bytes == 0) ++doubts.conflicts;
-    if (claim.type != kNoType) doubts.hints.push_back({claim.object, claim.start, claim.type, slot->offset_bytes});
-  }
-  if (known <= claim.strength) return std::nullopt;
+  const ObjectKind& known = typing_->kinds[typing_->kind_of[object]];
+  const Strength best = lead.is_guess ? Strength::paired : best_of(lead.how);
+  if (known.strength < best || (known.strength == best && known.element == lead.type)) return std::nullopt;
+  Slot slot = slot_at(located.nearest.start, *located.span);
+  if (lead.value - slot.start < slot.header_bytes) return std::nullopt;
+  slot.offset_bytes = lead.value - slot.start - slot.header_bytes;
+  GoClaim claim{
+      .start = slot.start, .object = object, .kind = {.element = lead.type, .header_bytes = slot.header_bytes}};
+  bool is_generic = false;
+  Strength strength = strength_of(slot, lead, claim, is_generic);
+  if (lead.is_guess || is_generic) strength = std::max(strength, Strength::paired);
+  claim.kind.strength = strength;
+  if (strength == Strength::none && known.strength == Strength::none && claim.kind.element != kNoType)
+    doubts.hints.push_back({object, claim.start, claim.kind.element, slot.offset_bytes});
+  if (strength == known.strength && strength != Strength::none && known.element != claim.kind.element &&
+      !is_tiny(*located.span))
+    ++doubts.conflicts;
+  if (known.strength <= strength) return std::nullopt;
   return claim;
+}
+
+Strength ClaimJudge::strength_of(const Slot& slot, const Lead& lead, GoClaim& claim, bool& is_generic) const {
+  if (lead.how == Lead::How::closure || lead.how == Lead::How::made_closure) {
+    const Strength strength = closure_strength(slot, claim);
+    return strength == Strength::none ? strength : best_of(lead.how);
+  }
+  const WalkPlan* plan = plan_of(lead, slot, claim.kind.element);
+  if (plan == nullptr || plan->size_bytes == 0) {
+    claim.kind.element = kNoType;  // not even part of it
+    return Strength::none;
+  }
+  is_generic = plan->is_generic;
+  switch (lead.how) {
+    case Lead::How::slice:
+    case Lead::How::text:
+    case Lead::How::counted:
+    case Lead::How::at_least:
+    case Lead::How::elements:
+      claim.kind.is_array = true;
+      return array_strength(slot, lead, *plan);
+    default:
+      return value_strength(slot, lead, *plan, claim);
+  }
+}
+
+bool ClaimJudge::is_tiny_block(Address slot) const {
+  const Span* span = spans_->find(slot);
+  return span != nullptr && is_tiny(*span);
 }
 
 bool ClaimJudge::could_be(Address start, TypeId type) const {
   const Span* span = spans_->find(start);
   const WalkPlan* plan = plans_->find(type);
   if (span == nullptr || plan == nullptr || plan->has_pointers == span->noscan) return false;
-  const auto slot = slot_of(start + (span->has_headers ? kHeaderBytes : 0), *span);
-  return slot && is_slot_for(*slot, plan->size_bytes) && matching_values(*slot, *plan).value_or(1) == 1;
+  const Slot slot = slot_at(start, *span);
+  return is_slot_for(slot, plan->size_bytes) && matching_values(slot, *plan).value_or(1) == 1;
 }
 
 Strength ClaimJudge::value_strength(const Slot& slot, const Lead& lead, const WalkPlan& plan, GoClaim& claim) const {
@@ -146,7 +205,7 @@ Strength ClaimJudge::value_strength(const Slot& slot, const Lead& lead, const Wa
   const auto values = matching_values(slot, plan);
   if (is_single) return values.value_or(1) == 1 ? best : Strength::none;
   if (!values || *values <= 1 || slot.offset_bytes / plan.size_bytes >= *values) return Strength::none;
-  claim.is_array = true;
+  claim.kind.is_array = true;
   return Strength::fitting;
 }
 
@@ -172,16 +231,21 @@ Strength ClaimJudge::channel_strength(const Slot& slot, Address at, const WalkPl
   const auto count = memory.read_word(at + layout.offset(Field::hchan_dataqsiz));
   const auto each = memory.read<uint16_t>(at + layout.offset(Field::hchan_elemsize));
   if (!count || !each || (*each != 0 && *count > slot.room_bytes / *each)) return Strength::none;
-  claim.has_tail = *count * *each != 0;
+  claim.kind.has_tail = *count * *each != 0;
   return is_slot_for(slot, plan.size_bytes + *count * *each) ? Strength::dynamic : Strength::none;
 }
 
 Strength ClaimJudge::closure_strength(const Slot& slot, GoClaim& claim) const {
   if (slot.offset_bytes != 0) return Strength::none;
   const auto code = inputs_->dump.memory.read_pointer(slot.start + slot.header_bytes);
-  const auto function = code ? inputs_->functions.find(*code) : std::nullopt;
+  if (!code) return Strength::none;
+  if (const auto known = closures_->find(*code)) {
+    claim.kind.element = *known;
+    return *known == kNoType ? Strength::none : Strength::dynamic;
+  }
+  const auto function = inputs_->functions.find(*code);
   if (!function || function->entry() != *code) return Strength::none;
-  claim.is_closure = true;
+  claim.is_new_closure = true;
   return Strength::dynamic;
 }
 
@@ -196,8 +260,7 @@ std::optional<uint64_t> ClaimJudge::matching_values(const Slot& slot, const Walk
   const uint64_t bits =
       inputs_->heap.pointer_bits(span, {slot.start, slot.start + span.element_bytes}, slot.start, is_last);
   const uint64_t slot_words = std::min<uint64_t>(64, span.element_bytes / 8);
-  uint64_t tiled = plan.mask;
-  for (uint64_t filled = words; filled < slot_words; filled *= 2) tiled |= tiled << filled;
+  const uint64_t tiled = plan.tiled_mask;
   if (bits == low_bits(tiled, slot_words)) return fit;
   // Behind the last value there is none.
   const uint64_t values = (64 - static_cast<uint64_t>(std::countl_zero(bits)) + words - 1) / words;

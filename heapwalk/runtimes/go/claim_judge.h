@@ -10,8 +10,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
+#include "heapwalk/runtimes/go/closure_types.h"
 #include "heapwalk/runtimes/go/object_typing.h"
 #include "heapwalk/runtimes/go/span_index.h"
 #include "heapwalk/runtimes/go/value_walk.h"
@@ -21,17 +23,13 @@ namespace heapwalk::go {
 struct GoClaim {
   Address start;  // of the slot
   uint32_t object = 0;
-  TypeId type = kNoType;
-  Strength strength = Strength::none;
-  bool is_array = false, has_tail = false;
-  bool is_closure = false;  // the type follows from its first word
-  uint8_t header_bytes = 0;
+  ObjectKind kind;
+  bool is_new_closure = false;  // the element follows from its first word, and is not known yet
 };
 
-// Where an address leads, looked up step by step so that many can wait for memory together.
+// Where an address leads.
 struct Located {
   const Span* span = nullptr;  // null: not into the heap
-  PageDirectory::Place place;
   ObjectIndex::Nearest nearest;
 };
 
@@ -51,15 +49,18 @@ struct Doubts {
 class ClaimJudge {
  public:
   // All outlive this. `typing` may change between the calls, the others not.
-  ClaimJudge(const TypingInputs& inputs, const SpanIndex& spans, const WalkPlans& plans, const ObjectTyping& typing)
-      : inputs_(&inputs), spans_(&spans), plans_(&plans), typing_(&typing) {}
+  ClaimJudge(const TypingInputs& inputs, const SpanIndex& spans, const WalkPlans& plans, const ClosureTypes& closures,
+             const ObjectTyping& typing);
 
   // Nothing where the value leads to no object, says nothing better than what is known, or cannot be so.
   std::optional<GoClaim> judge(const Lead& lead, const Located& located, Doubts& doubts) const;
-  Located locate(Address address) const;                   // the first step …
-  void approach(Address address, Located& located) const;  // … and the second
+  // Where the leads' values lead. Each look-up waits for memory several times; those of some dozens of leads wait together.
+  void locate(std::span<const Lead> leads, Located* located) const { locate_(*this, leads, located); }
   // Whether one value of the type may be what the slot was made for, behind its header.
   bool could_be(Address slot, TypeId type) const;
+
+  // Whether the slot may hold several small values that have nothing to do with each other.
+  bool is_tiny_block(Address slot) const;
 
   // What a slot with a type beside it holds: of large objects and those with a header.
   static ObjectKind noted_kind(const Span& span, TypeId type, const WalkPlan& plan);
@@ -72,20 +73,28 @@ class ClaimJudge {
     uint64_t room_bytes = 0;    // without the header
     uint8_t header_bytes = 0;
   };
-  static std::optional<Slot> slot_of(Address address, const Span& span);
+  static Slot slot_at(Address start, const Span& span);
   bool is_slot_for(const Slot& slot, uint64_t bytes) const;
   const WalkPlan* plan_of(const Lead& lead, const Slot& slot, TypeId& type) const;
   Strength value_strength(const Slot& slot, const Lead& lead, const WalkPlan& plan, GoClaim& claim) const;
   Strength array_strength(const Slot& slot, const Lead& lead, const WalkPlan& plan) const;
   Strength channel_strength(const Slot& slot, Address at, const WalkPlan& plan, GoClaim& claim) const;
   Strength closure_strength(const Slot& slot, GoClaim& claim) const;
+  Strength strength_of(const Slot& slot, const Lead& lead, GoClaim& claim, bool& is_generic) const;
   // How many values the collector's pointers in the slot are those of; 0: of none. Null where it says nothing of them.
   std::optional<uint64_t> matching_values(const Slot& slot, const WalkPlan& plan) const;
+
+  using Locate = void (*)(const ClaimJudge&, std::span<const Lead>, Located*);
+  void locate_all(std::span<const Lead> leads, Located* located) const;
+  static void locate_plainly(const ClaimJudge& judge, std::span<const Lead> leads, Located* located);
+  static void locate_popcnt(const ClaimJudge& judge, std::span<const Lead> leads, Located* located);
 
   const TypingInputs* inputs_;
   const SpanIndex* spans_;
   const WalkPlans* plans_;
+  const ClosureTypes* closures_;
   const ObjectTyping* typing_;
+  Locate locate_;
 };
 
 }  // namespace heapwalk::go

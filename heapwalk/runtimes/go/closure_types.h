@@ -6,6 +6,7 @@
 // its type in all releases (closure_structs.h). Of what neither knows, the name is all.
 #pragma once
 
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -25,6 +26,11 @@ class ClosureTypes {
   // The record of a closure of the function with that entry; kNoType if there is none. Where nothing is known of what is
   // captured, it is as large as the room.
   TypeId type_of(Address entry, uint64_t room_bytes);
+  // What type_of() has said, if it was asked. Thread-safe while it is not called.
+  std::optional<TypeId> find(Address entry) const {
+    const auto known = known_.find(entry);
+    return known == known_.end() ? std::nullopt : std::optional(known->second);
+  }
   const std::unordered_map<Address, Address>& structs() const { return structs_; }
 
  private:

@@ -85,8 +85,8 @@ bool MaskMatch::agrees(const Sources& sources, const WalkPlan& plan, Address at,
   Doubts doubts;
   for (const Lead& lead : leads) {
     if (lead.how == Lead::How::unknown) return false;
-    Located located = sources.judge.locate(lead.value);
-    sources.judge.approach(lead.value, located);
+    Located located;
+    sources.judge.locate({&lead, 1}, &located);
     if (located.span == nullptr) {  // another place of the process, or none
       if (sources.inputs.dump.memory.find(lead.value) == nullptr) return false;
       continue;

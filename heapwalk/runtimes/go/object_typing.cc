@@ -1,5 +1,9 @@
-// Typed objects are taken from a queue in batches. Workers walk the batch's objects and judge what they lead to; what they claim
-// is then applied in order, which is when types are added. Nothing is changed while workers read.
+// A level of typed objects at a time, in batches of pieces. Workers walk the objects of a piece and judge what they lead to;
+// then they apply what is claimed, each of them the claims about its share of the objects; what adds to the types comes last, one
+// by one. While workers walk nothing is changed, and while they apply a share is one worker's.
+//
+//     level ─► pieces ─► walk, judge ─► claims by share ─► apply ─► by share: the next level
+//                             └─► new kinds, closures, interfaces, values outside of the heap ─► one by one ─┘
 #include "heapwalk/runtimes/go/object_typing.h"
 
 #include <algorithm>
@@ -11,66 +15,27 @@
 
 #include "dump/base/parallel.h"
 #include "heapwalk/large_pages.h"
-#include "heapwalk/runtimes/go/claim_judge.h"
-#include "heapwalk/runtimes/go/closure_structs.h"
-#include "heapwalk/runtimes/go/closure_types.h"
-#include "heapwalk/runtimes/go/embedding.h"
 #include "heapwalk/runtimes/go/heap_pointers.h"
-#include "heapwalk/runtimes/go/mask_match.h"
-#include "heapwalk/runtimes/go/span_index.h"
-#include "heapwalk/runtimes/go/untyped_scan.h"
-#include "heapwalk/runtimes/go/value_walk.h"
+#include "heapwalk/runtimes/go/lead_judging.h"
+#include "heapwalk/runtimes/go/second_rank.h"
+#include "heapwalk/runtimes/go/typing_tools.h"
 
 namespace heapwalk::go {
 namespace {
 
-constexpr size_t kMaxKinds = UINT16_MAX;
 constexpr size_t kMaxHints = size_t{1} << 22;
 constexpr int kGuessRounds = 8;
-constexpr size_t kBatch = size_t{1} << 15;
-constexpr size_t kPiece = size_t{1} << 10;
-constexpr size_t kAhead = 8;                             // objects whose bytes are on their way
-constexpr size_t kTogether = 32;                         // leads that are looked up together
+constexpr size_t kPiece = ClaimedQueue::kPiece;          // objects that one worker takes at once
+constexpr size_t kBatch = 64;                            // pieces
+constexpr size_t kAhead = 8;                             // objects or claims whose memory is on its way
+constexpr size_t kWorthSharing = size_t{1} << 14;        // claims
 constexpr uint64_t kMaxStatics = uint64_t{1} << 22;      // values outside of the heap that are walked
 constexpr uint64_t kMaxStaticBytes = uint64_t{1} << 20;  // of one of them
-
-struct Queued {
-  uint32_t object;
-  Address start;
-};
-
-struct Static {  // a typed value outside of the heap
-  Address address;
-  TypeId type;
-  uint64_t count;
-};
-
-// What one worker found.
-struct Found {
-  std::vector<GoClaim> claims;
-  std::vector<Lead> unknown;  // interfaces whose types were not met
-  std::vector<Static> statics;
-  std::vector<Lead> leads;
-  Doubts doubts;
-  const Region* region = nullptr;
-};
 
 class Typing {
  public:
   Typing(const TypingInputs& inputs, GoTypes& types, Diagnostics& diagnostics)
-      : inputs_(inputs),
-        memory_(inputs.dump.memory),
-        layout_(inputs.heap.process().layout),
-        types_(types),
-        diagnostics_(diagnostics),
-        spans_(inputs.heap.spans()),
-        masks_(memory_, layout_),
-        plans_(types, masks_),
-        dynamic_(memory_, layout_, types),
-        closures_(types, inputs.functions, inputs.captured,
-                  match_closure_structs(memory_, inputs.heap.process(), inputs.functions, types.closure_structs())),
-        walk_(memory_, layout_, types, plans_, dynamic_),
-        judge_(inputs, spans_, plans_, typing_) {}
+      : tools_(inputs, types), inputs_(inputs), typing_(tools_.typing), diagnostics_(diagnostics) {}
 
   ObjectTyping run() {
     assign_large(typing_.kind_of, inputs_.objects.size(), uint16_t{0});
@@ -89,6 +54,7 @@ class Typing {
 
   struct Noted {
     uint32_t object;
+    Address start;
     Address type;
     const Span* span;
   };
@@ -103,44 +69,44 @@ class Typing {
       HeapPointers pointers(inputs_.heap);
       inputs_.objects.for_each(first, last, [&](ObjectId id, Address at, uint64_t size, AllocationState state) {
         if (state != AllocationState::used) return;
-        const Span* span = spans_.find(at);
+        const Span* span = tools_.spans.find(at);
         if (span == nullptr || span->noscan || (!span->has_headers && !span->large_type)) return;
         const Address type = pointers.noted_type(*span, AddressRange::of(at, size));
-        if (type) pieces[piece].push_back({index(id), type, span});
+        if (type) pieces[piece].push_back({index(id), at, type, span});
       });
     });
     for (const auto& piece : pieces) {
       for (const Noted& noted : piece) note(noted);
     }
     for (const Special& special : inputs_.specials) follow_special(special);
-    judge(scratch_);
-    apply(scratch_);
-    for (Address type : types_.addresses()) dynamic_.add(type, false, plans_);
-    for (Address itab : types_.itabs()) dynamic_.add(itab, true, plans_);
+    settle(scratch_);
+    for (Address type : tools_.types.addresses()) tools_.dynamic.add(type, false, tools_.plans);
+    for (Address itab : tools_.types.itabs()) tools_.dynamic.add(itab, true, tools_.plans);
   }
 
   // A finalizer knows the type of the object's pointer; it and cleanups have a closure.
   void follow_special(const Special& special) {
+    const Layout& layout = tools_.layout;
     const auto pointer = [&](Field field) {
-      return layout_.has(field) ? memory_.read_pointer(special.address + layout_.offset(field)).value_or(Address{})
-                                : Address{};
+      return layout.has(field) ? tools_.memory.read_pointer(special.address + layout.offset(field)).value_or(Address{})
+                               : Address{};
     };
     Address function;
     if (special.kind == SpecialKind::finalizer) {
       function = pointer(Field::specialfinalizer_fn);
-      const TypeId type = pointee(types_.table(), types_.add(pointer(Field::specialfinalizer_ot)));
-      const Span* span = spans_.find(special.object.begin);
+      const TypeId type = pointee(tools_.types.table(), tools_.types.add(pointer(Field::specialfinalizer_ot)));
+      const Span* span = tools_.spans.find(special.object.begin);
       if (type != kNoType && span != nullptr) {
-        plans_.of(type);
+        tools_.plans.of(type);
         const Address first = special.object.begin + (span->has_headers ? kHeaderBytes : 0);
         scratch_.leads.push_back({.value = first, .type = type, .how = Lead::How::dynamic});
       }
     } else if (special.kind == SpecialKind::cleanup) {
       function = pointer(Field::specialCleanup_fn);
-      if (layout_.has(Field::specialCleanup_cleanup))
-        function = memory_
-                       .read_pointer(special.address + layout_.offset(Field::specialCleanup_cleanup) +
-                                     layout_.offset(Field::cleanupFn_fn))
+      if (layout.has(Field::specialCleanup_cleanup))
+        function = tools_.memory
+                       .read_pointer(special.address + layout.offset(Field::specialCleanup_cleanup) +
+                                     layout.offset(Field::cleanupFn_fn))
                        .value_or(Address{});
     }
     if (function) scratch_.leads.push_back({.value = function, .how = Lead::How::closure});
@@ -149,10 +115,11 @@ class Typing {
   void note(const Noted& noted) {
     auto [at, is_new] = noted_kinds_.try_emplace({noted.type.value, noted.span->element_bytes});
     if (is_new) {
-      const TypeId type = types_.add(noted.type);
-      if (type != kNoType) at->second = kind_number(ClaimJudge::noted_kind(*noted.span, type, plans_.of(type)));
+      const TypeId type = tools_.types.add(noted.type);
+      if (type != kNoType)
+        at->second = tools_.kinds.add(ClaimJudge::noted_kind(*noted.span, type, tools_.plans.of(type)));
     }
-    if (at->second != 0) set_kind(noted.object, at->second);
+    if (at->second != 0) set_kind({noted.start, noted.object, at->second}, shares_[share_of(noted.object)]);
   }
 
   // ---- typed values outside of the heap
@@ -162,277 +129,243 @@ class Typing {
     for (const Root& root : inputs_.roots.roots) {
       const bool is_local = root.kind == RootKind::stack || root.kind == RootKind::register_;
       if (root.type == kNoType || is_local != locals) continue;
-      const WalkPlan& plan = plans_.of(root.type);
+      const WalkPlan& plan = tools_.plans.of(root.type);
       if (plan.places.empty()) continue;
       if (root.location.empty()) {
-        walk_.walk(plan, Address{}, std::as_bytes(std::span(&root.value, 1)), scratch_.leads);
+        tools_.walk.walk(plan, Address{}, std::as_bytes(std::span(&root.value, 1)), scratch_.leads);
       } else {
         const uint64_t size_bytes = std::min(plan.size_bytes, root.location.size_bytes());
-        walk_.walk(plan, root.location.begin, memory_.read(root.location.begin, size_bytes), scratch_.leads);
+        tools_.walk.walk(plan, root.location.begin, tools_.memory.read(root.location.begin, size_bytes),
+                         scratch_.leads);
       }
-      judge(scratch_);
+      judge_leads(tools_, scratch_);
     }
-    apply(scratch_);
-  }
-
-  // Package variables without a name, and what functions keep on their stacks.
-  bool is_static(Address address) const {
-    for (const ModuleData& module : inputs_.heap.process().modules) {
-      for (AddressRange range : {module.data.range, module.bss.range, module.noptrdata, module.noptrbss}) {
-        if (range.contains(address)) return true;
-      }
-    }
-    const Span* span = inputs_.heap.find(address);
-    return span != nullptr && span->state == SpanState::manual;
+    settle(scratch_);
   }
 
   void walk_static(const Static& value, Found& found) {
-    const WalkPlan* plan = plans_.find(value.type);
+    const WalkPlan* plan = tools_.plans.find(value.type);
     if (plan == nullptr || plan->size_bytes == 0 || seen_statics_.size() >= kMaxStatics) return;
     if (!seen_statics_.insert(value.address).second) return;
     const uint64_t count = std::min(value.count, kMaxStaticBytes / plan->size_bytes + 1);
-    const Bytes bytes = memory_.read(value.address, std::min(count * plan->size_bytes, kMaxStaticBytes));
+    const Bytes bytes = tools_.memory.read(value.address, std::min(count * plan->size_bytes, kMaxStaticBytes));
     walk_elements(*plan, value.address, bytes, found.leads);
   }
 
   // ---- from typed objects on
 
+  void follow() {
+    for (;;) {
+      size_t size = 0;
+      for (const Share& share : shares_) size += share.level.size();
+      if (size == 0) return;
+      std::array<ClaimedQueue::Pieces, kShares> level;
+      for (size_t share = 0; share < kShares; ++share) level[share] = shares_[share].level.take();
+      if (size <= kShares * kPiece) {
+        follow_few(level);
+      } else {
+        follow_many(level);
+      }
+    }
+  }
+
+  // Each share has but a few: they are put together.
+  void follow_few(std::array<ClaimedQueue::Pieces, kShares>& level) {
+    few_.clear();
+    for (size_t share = 0; share < kShares; ++share) {
+      for (auto& piece : level[share]) {
+        few_.insert(few_.end(), piece->used().begin(), piece->used().end());
+        shares_[share].level.give_back(std::move(piece));
+      }
+    }
+    std::array<std::span<const Claimed>, kShares> batch;
+    size_t pieces = 0;
+    for (size_t begin = 0; begin < few_.size(); begin += kPiece)
+      batch[pieces++] = std::span(few_).subspan(begin, std::min(kPiece, few_.size() - begin));
+    follow(std::span(batch).first(pieces));
+  }
+
+  void follow_many(std::array<ClaimedQueue::Pieces, kShares>& level) {
+    std::vector<std::span<const Claimed>> batch;
+    for (size_t share = 0; share < kShares; ++share) {
+      ClaimedQueue::Pieces& pieces = level[share];
+      for (size_t begin = 0; begin < pieces.size(); begin += kBatch) {
+        const auto some = std::span(pieces).subspan(begin, std::min(kBatch, pieces.size() - begin));
+        batch.clear();
+        for (const auto& piece : some) batch.push_back(piece->used());
+        follow(batch);
+        for (auto& piece : some) shares_[share].level.give_back(std::move(piece));
+      }
+    }
+  }
+
+  void follow(std::span<const std::span<const Claimed>> batch) {
+    if (batch.size() > pieces_.size()) pieces_.resize(batch.size());
+    parallel_for(batch.size(), inputs_.threads, [&](size_t piece) { walk_piece(batch[piece], pieces_[piece]); });
+    apply(std::span(pieces_).first(batch.size()));
+  }
+
+  void walk_piece(std::span<const Claimed> objects, Found& found) const {
+    const Region* region = nullptr;
+    for (size_t i = 0; i < objects.size(); ++i) {
+      if (i + kAhead < objects.size()) {
+        __builtin_prefetch(bytes_of(region, objects[i + kAhead].start, 64).data());
+        __builtin_prefetch(&typing_.kind_of[objects[i + kAhead].object]);
+      }
+      // What has got a better kind since stands in a later level too.
+      if (typing_.kind_of[objects[i].object] == objects[i].kind) walk_object(objects[i], region, found.leads);
+      if (found.leads.size() >= kPiece) judge_leads(tools_, found);
+    }
+    judge_leads(tools_, found);
+  }
+
+  void walk_object(const Claimed& object, const Region*& region, std::vector<Lead>& leads) const {
+    const ObjectKind& kind = tools_.kinds[object.kind];
+    const WalkPlan* plan = tools_.kinds.plan(object.kind);
+    if (plan == nullptr) return;
+    uint64_t size_bytes = plan->size_bytes;
+    if (kind.is_array) size_bytes = inputs_.objects.size_bytes(ObjectId{object.object}) - kind.header_bytes;
+    const Address first = object.start + kind.header_bytes;
+    const size_t before = leads.size();
+    walk_elements(*plan, first, bytes_of(region, first, size_bytes), leads);
+    if (kind.strength != Strength::paired) return;
+    for (size_t i = before; i < leads.size(); ++i) leads[i].is_guess = true;
+  }
+
   void walk_elements(const WalkPlan& plan, Address at, Bytes bytes, std::vector<Lead>& leads) const {
     for (uint64_t i = 0; i + plan.size_bytes <= bytes.size(); i += plan.size_bytes) {
-      walk_.walk(plan, at + i, bytes.subspan(i, plan.size_bytes), leads);
+      tools_.walk.walk(plan, at + i, bytes.subspan(i, plan.size_bytes), leads);
     }
   }
 
   Bytes bytes_of(const Region*& region, Address at, uint64_t size_bytes) const {
-    if (region == nullptr || !region->range.contains(at)) region = memory_.find(at);
+    if (region == nullptr || !region->range.contains(at)) region = tools_.memory.find(at);
     if (region == nullptr || region->data == nullptr) return {};
     return region->bytes().subspan(at - region->range.begin, std::min(size_bytes, region->range.end - at));
   }
 
-  void walk_piece(std::span<const Queued> objects, Found& found) const {
-    for (size_t i = 0; i < objects.size(); ++i) {
-      if (i + kAhead < objects.size()) {
-        const Bytes ahead = bytes_of(found.region, objects[i + kAhead].start, 64);
-        __builtin_prefetch(ahead.data());
-      }
-      walk_object(objects[i].object, objects[i].start, found);
-      if (found.leads.size() >= kPiece) judge(found);
+  // ---- from claims to kinds
+
+  struct alignas(64) Share {
+    ClaimedQueue level;  // to be walked
+    uint64_t claimed = 0, conflicts = 0;
+  };
+
+  void apply(std::span<Found> pieces) {
+    size_t claims = 0;
+    for (const Found& found : pieces) {
+      for (const auto& each : found.claims) claims += each.size();
     }
-    judge(found);
+    const size_t threads = claims < kWorthSharing ? 1 : inputs_.threads;
+    parallel_for(kShares, threads, [&](size_t share) {
+      for (Found& found : pieces) apply(found.claims[share], shares_[share]);
+    });
+    for (Found& found : pieces) apply_rare(found);
   }
 
-  void walk_object(uint32_t object, Address start, Found& found) const {
-    const ObjectKind& kind = typing_.kinds[typing_.kind_of[object]];
-    const WalkPlan* plan = plans_.find(kind.element);
-    const Span* span = spans_.find(start);
-    if (plan == nullptr || span == nullptr || plan->size_bytes == 0) return;
-    const Address first = start + kind.header_bytes;
-    const uint64_t room = span->element_bytes - kind.header_bytes;
-    const Bytes bytes = bytes_of(found.region, first, kind.is_array ? room : std::min(room, plan->size_bytes));
-    const size_t before = found.leads.size();
-    walk_elements(*plan, first, bytes, found.leads);
-    if (kind.strength != Strength::paired) return;
-    for (size_t i = before; i < found.leads.size(); ++i) found.leads[i].is_guess = true;
-  }
-
-  // Leads become claims, or something to be looked at when nobody reads.
-  void judge(Found& found) const {
-    std::array<Located, kTogether> located;
-    for (size_t begin = 0; begin < found.leads.size(); begin += kTogether) {
-      const auto leads = std::span(found.leads).subspan(begin, std::min(kTogether, found.leads.size() - begin));
-      for (size_t i = 0; i < leads.size(); ++i) located[i] = judge_.locate(leads[i].value);
-      for (size_t i = 0; i < leads.size(); ++i) judge_.approach(leads[i].value, located[i]);
-      for (size_t i = 0; i < leads.size(); ++i) judge_one(leads[i], located[i], found);
+  void apply(std::vector<Claimed>& claims, Share& share) {
+    for (size_t i = 0; i < claims.size(); ++i) {
+      if (i + kAhead < claims.size()) __builtin_prefetch(&typing_.kind_of[claims[i + kAhead].object], 1);
+      apply(claims[i], share);
     }
-    found.leads.clear();
+    claims.clear();
   }
 
-  void judge_one(const Lead& lead, const Located& located, Found& found) const {
-    if (lead.how == Lead::How::unknown) {
-      found.unknown.push_back(lead);
-    } else if (located.span != nullptr) {
-      if (auto claim = judge_.judge(lead, located, found.doubts)) found.claims.push_back(*claim);
-    } else if (const WalkPlan* plan = lead.type == kNoType ? nullptr : plans_.find(lead.type);
-               plan != nullptr && !plan->places.empty() && is_static(lead.value)) {
-      found.statics.push_back({lead.value, lead.type, lead.count});
+  void apply(const Claimed& claim, Share& share) {
+    const ObjectKind& known = tools_.kinds[typing_.kind_of[claim.object]];
+    const ObjectKind& kind = tools_.kinds[claim.kind];
+    if (kind.strength < known.strength) {
+      set_kind(claim, share);
+    } else if (kind.strength == known.strength && kind.element != known.element &&
+               !tools_.judge.is_tiny_block(claim.start)) {
+      ++share.conflicts;
     }
   }
 
-  void follow() {
-    while (!queue_.empty()) {
-      std::vector<Queued> all = std::exchange(queue_, {});
-      for (size_t begin = 0; begin < all.size(); begin += kBatch) {
-        const auto batch = std::span(all).subspan(begin, std::min(kBatch, all.size() - begin));
-        const size_t pieces = (batch.size() + kPiece - 1) / kPiece;
-        if (pieces > pieces_.size()) pieces_.resize(pieces);
-        parallel_for(pieces, inputs_.threads, [&](size_t piece) {
-          walk_piece(batch.subspan(piece * kPiece, std::min(kPiece, batch.size() - piece * kPiece)), pieces_[piece]);
-        });
-        for (size_t piece = 0; piece < pieces; ++piece) apply(pieces_[piece]);
-      }
-    }
+  void set_kind(const Claimed& claim, Share& share) {
+    ++share.claimed;
+    typing_.kind_of[claim.object] = claim.kind;
+    if (tools_.kinds.plan(claim.kind) != nullptr) share.level.push(claim);
   }
 
   // Ends: each static value is walked once, each type met once, and claims only get better.
-  void apply(Found& found) {
-    do {
-      for (const GoClaim& claim : std::exchange(found.claims, {})) claim_object(claim);
-      typing_.conflicts += std::exchange(found.doubts.conflicts, 0);
-      keep_hints(found.doubts.hints);
+  void settle(Found& found) {
+    judge_leads(tools_, found);
+    apply({&found, 1});
+  }
+
+  void apply_rare(Found& found) {
+    while (!found.rare.empty() || !found.statics.empty() || !found.unknown.empty()) {
+      for (const GoClaim& claim : std::exchange(found.rare, {})) apply_rare(claim);
       for (const Static& each : std::exchange(found.statics, {})) walk_static(each, found);
       for (const Lead& lead : std::exchange(found.unknown, {})) {
-        const auto& dynamic = dynamic_.add(lead.other, lead.is_itab, plans_);
-        if (lead.value) walk_.follow(dynamic, lead.value, dynamic.is_direct, found.leads);
+        const auto& dynamic = tools_.dynamic.add(lead.other, lead.is_itab, tools_.plans);
+        if (lead.value) tools_.walk.follow(dynamic, lead.value, dynamic.is_direct, found.leads);
       }
-      judge(found);
-    } while (!found.claims.empty() || !found.statics.empty() || !found.unknown.empty());
-  }
-
-  void claim_object(const GoClaim& claim) {
-    const ObjectKind& known = typing_.kinds[typing_.kind_of[claim.object]];
-    TypeId type = claim.type;
-    if (claim.is_closure) {
-      const auto code = memory_.read_pointer(claim.start + claim.header_bytes);
-      type = closures_.type_of(code.value_or(Address{}), spans_.find(claim.start)->element_bytes - claim.header_bytes);
-      if (type == kNoType) return;
-      plans_.of(type);
+      judge_leads(tools_, found);
+      for (size_t share = 0; share < kShares; ++share) apply(found.claims[share], shares_[share]);
     }
-    if (known.strength <= claim.strength) {
-      if (known.strength == claim.strength && known.element != type) ++typing_.conflicts;
-      return;
+    typing_.conflicts += std::exchange(found.doubts.conflicts, 0);
+    keep_hints(found.doubts.hints);
+  }
+
+  void apply_rare(const GoClaim& claim) {
+    ObjectKind kind = claim.kind;
+    if (claim.is_new_closure) {
+      const Address first = claim.start + kind.header_bytes;
+      const uint64_t room_bytes = tools_.spans.find(claim.start)->element_bytes - kind.header_bytes;
+      kind.element = tools_.closures.type_of(tools_.memory.read_pointer(first).value_or(Address{}), room_bytes);
     }
-    const uint16_t kind = kind_number({.element = type,
-                                       .is_array = claim.is_array,
-                                       .has_tail = claim.has_tail,
-                                       .header_bytes = claim.header_bytes,
-                                       .strength = claim.strength});
-    if (kind != 0) set_kind(claim.object, kind, claim.start);
-  }
-
-  uint16_t kind_number(const ObjectKind& kind) {
-    if (kind.strength == Strength::none || kind.element == kNoType) return 0;
-    const uint64_t key = uint64_t{index(kind.element)} << 32 | uint64_t{kind.header_bytes} << 16 |
-                         uint64_t{kind.is_array} << 9 | uint64_t{kind.has_tail} << 8 |
-                         static_cast<uint64_t>(kind.strength);
-    auto [at, is_new] = kind_numbers_.try_emplace(key);
-    if (is_new) {
-      if (typing_.kinds.size() > kMaxKinds) {
-        ++dropped_;
-        return 0;
-      }
-      plans_.of(kind.element);
-      at->second = static_cast<uint16_t>(typing_.kinds.size());
-      typing_.kinds.push_back(kind);
-    }
-    return at->second;
-  }
-
-  void set_kind(uint32_t object, uint16_t kind) { set_kind(object, kind, inputs_.objects.address(ObjectId{object})); }
-  void set_kind(uint32_t object, uint16_t kind, Address start) {
-    ++claimed_;
-    typing_.kind_of[object] = kind;
-    const WalkPlan* plan = plans_.find(typing_.kinds[kind].element);
-    if (plan != nullptr && !plan->places.empty()) queue_.push_back({object, start});
-  }
-
-  // ---- evidence of second rank, once the typed pointers are exhausted
-
-  // True when new claims came of it.
-  bool guess() {
-    const uint64_t before = claimed_;
-    scan_untyped();
-    follow();
-    guess_by_embedding();
-    follow();
-    guess_by_mask();
-    return claimed_ > before;
-  }
-
-  void scan_untyped() {
-    constexpr uint32_t kObjects = 1 << 18;
-    std::vector<Found> pieces((inputs_.objects.size() + kObjects - 1) / kObjects);
-    parallel_for(pieces.size(), inputs_.threads, [&](size_t piece) {
-      const auto first = static_cast<uint32_t>(piece * kObjects);
-      const uint32_t last = std::min(inputs_.objects.size() - first, kObjects) + first;
-      UntypedScan scan(inputs_.heap, dynamic_, walk_, closures_.structs());
-      inputs_.objects.for_each(first, last, [&](ObjectId id, Address at, uint64_t size, AllocationState state) {
-        if (state != AllocationState::used || typing_.kind_of[index(id)] != 0 || spans_.find(at) == nullptr) return;
-        scan.object(AddressRange::of(at, size), pieces[piece].leads);
-        judge(pieces[piece]);
-      });
-    });
-    for (Found& found : pieces) apply(found);
-    UntypedScan(inputs_.heap, dynamic_, walk_, closures_.structs()).words(inputs_.pointer_words, scratch_.leads);
-    judge(scratch_);
-    apply(scratch_);
-  }
-
-  void guess_by_mask() {
-    constexpr uint32_t kObjects = 1 << 16;
-    const MaskMatch masks(types_, plans_);
-    std::vector<Found> pieces((inputs_.objects.size() + kObjects - 1) / kObjects);
-    parallel_for(pieces.size(), inputs_.threads, [&](size_t piece) {
-      const auto first = static_cast<uint32_t>(piece * kObjects);
-      const uint32_t last = std::min(inputs_.objects.size() - first, kObjects) + first;
-      inputs_.objects.for_each(first, last, [&](ObjectId id, Address at, uint64_t size, AllocationState state) {
-        if (state != AllocationState::used || typing_.kind_of[index(id)] != 0) return;
-        const Span* span = spans_.find(at);
-        if (span == nullptr) return;
-        const TypeId type =
-            masks.match({inputs_, types_, judge_, walk_, plans_, typing_}, *span, AddressRange::of(at, size));
-        if (type == kNoType) return;
-        pieces[piece].claims.push_back({.start = at, .object = index(id), .type = type, .strength = Strength::paired});
-      });
-    });
-    for (Found& found : pieces) apply(found);
+    const uint16_t number = tools_.kinds.add(kind);
+    if (number != 0) apply({claim.start, claim.object, number}, shares_[share_of(claim.object)]);
   }
 
   void keep_hints(std::vector<Hint>& hints) {
     for (const Hint& hint : hints) {
-      const Type& part = types_.table()[hint.part];
+      const Type& part = tools_.types.table()[hint.part];
       if (part.kind == TypeKind::record && hints_.size() < kMaxHints) hints_.push_back(hint);
     }
     hints.clear();
   }
 
-  // One holder that fits: what the object is.
-  void guess_by_embedding() {
-    if (hints_.empty()) return;
-    const Embedding embedding(types_);
-    std::unordered_map<TypeId, std::vector<Embedding::Holder>> known;
-    for (const Hint& hint : std::exchange(hints_, {})) {
-      if (typing_.kind_of[hint.object] != 0) continue;
-      const auto [holders, is_new] = known.try_emplace(hint.part);
-      if (is_new) {
-        holders->second = embedding.holders_of(hint.part);
-        for (const auto& holder : holders->second) plans_.of(holder.type);
-      }
-      TypeId only = kNoType;
-      size_t fitting = 0;
-      for (const auto& holder : holders->second) {
-        if (!holder.has_at(hint.offset_bytes) || !judge_.could_be(hint.start, holder.type)) continue;
-        if (only != holder.type) ++fitting;
-        only = holder.type;
-      }
-      if (fitting != 1) continue;
-      const Span* span = spans_.find(hint.start);
-      claim_object({.start = hint.start,
-                    .object = hint.object,
-                    .type = only,
-                    .strength = Strength::paired,
-                    .header_bytes = span->has_headers ? uint8_t{kHeaderBytes} : uint8_t{0}});
-    }
+  // ---- evidence of second rank
+
+  uint64_t claimed() const {
+    uint64_t sum = 0;
+    for (const Share& share : shares_) sum += share.claimed;
+    return sum;
+  }
+
+  // True when new claims came of it.
+  bool guess() {
+    const uint64_t before = claimed();
+    std::vector<Found> pieces = scan_untyped(tools_);
+    apply(pieces);
+    follow();
+    Found held = match_hints(tools_, std::exchange(hints_, {}));
+    settle(held);
+    follow();
+    pieces = match_masks(tools_);
+    apply(pieces);
+    return claimed() > before;
   }
 
   void finish() {
+    for (const Share& share : shares_) typing_.conflicts += share.conflicts;
     for (uint64_t& each : typing_.objects) each = 0;
     inputs_.objects.for_each([&](ObjectId id, Address at, uint64_t size, AllocationState state) {
-      if (state != AllocationState::used || spans_.find(at) == nullptr) return;
+      if (state != AllocationState::used || tools_.spans.find(at) == nullptr) return;
       const auto strength = static_cast<size_t>(typing_.kinds[typing_.kind_of[index(id)]].strength);
       ++typing_.objects[strength];
       typing_.bytes[strength] += size;
     });
-    if (dropped_ > 0) diagnostics_.add("too_many_types", "allocations whose type could not be kept", dropped_);
+    if (typing_.conflicts > 0)
+      diagnostics_.add(
+          "type_conflict",
+          "Go pointers of different types lead to one allocation; the best, or else the first, was believed",
+          typing_.conflicts);
+    if (tools_.kinds.dropped() > 0)
+      diagnostics_.add("too_many_types", "allocations whose type could not be kept", tools_.kinds.dropped());
   }
 
   struct PairHash {
@@ -441,27 +374,17 @@ class Typing {
     }
   };
 
+  TypingTools tools_;
   const TypingInputs& inputs_;
-  const AddressSpace& memory_;
-  const Layout& layout_;
-  GoTypes& types_;
+  ObjectTyping& typing_;
   Diagnostics& diagnostics_;
-  SpanIndex spans_;
-  PointerMasks masks_;
-  WalkPlans plans_;
-  DynamicTypes dynamic_;
-  ClosureTypes closures_;
-  ObjectTyping typing_;
-  ValueWalk walk_;
-  ClaimJudge judge_;
+  std::array<Share, kShares> shares_;
   Found scratch_;
-  std::vector<Found> pieces_;  // of a batch
-  std::vector<Queued> queue_;
-  std::unordered_map<uint64_t, uint16_t> kind_numbers_;
+  std::vector<Claimed> few_;                                                           // a level, put together
+  std::vector<Found> pieces_;                                                          // of a batch
   std::unordered_map<std::pair<uint64_t, uint64_t>, uint16_t, PairHash> noted_kinds_;  // by type and slot size
   std::unordered_set<Address> seen_statics_;
   std::vector<Hint> hints_;
-  uint64_t dropped_ = 0, claimed_ = 0;
 };
 
 }  // namespace

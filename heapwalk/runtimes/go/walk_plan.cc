@@ -55,6 +55,9 @@ const WalkPlan& WalkPlans::make(TypeId type) {
     plan.stand_in = types_->table().find("runtime.timeTimer").value_or(kNoType);
   }
   set_mask(plan, type);
+  plan.tiled_mask = plan.mask;
+  for (uint64_t filled = plan.size_bytes / 8; filled > 0 && filled < 64; filled *= 2)
+    plan.tiled_mask |= plan.tiled_mask << filled;
   for (const WalkPlace& each : plan.places) targets_.insert(targets_.end(), {each.target, each.other});
   targets_.insert(targets_.end(), {plan.inner, plan.entry, plan.stand_in});
   return plan;

@@ -51,6 +51,7 @@ struct WalkPlan {
   bool has_pointers = false;
   bool is_mask_known = false;  // of the first 64 words; not of what only debug info describes and is no record of Go's
   uint64_t mask = 0;           // of the first 64 words, bit i: the word at 8·i is a pointer to the collector
+  uint64_t tiled_mask = 0;     // of 64 words of values one behind the other
   GoForm form = GoForm::none;
   bool is_generic =
       false;  // the run-time's own view of maps and channels, without what they hold: any other one is better

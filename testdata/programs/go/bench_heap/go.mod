@@ -1,0 +1,3 @@
+module bench_heap
+
+go 1.19
