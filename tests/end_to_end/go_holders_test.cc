@@ -326,9 +326,9 @@ TEST_P(GoHolders, PprofGroupsByHolder) {
     EXPECT_EQ(output.status, 0) << output.err;
     return output.out;
   };
-  const std::string top = pprof({"-top", "-trim=false", "-unit=kB"});
+  const std::string top = pprof({"-top", "-trim=false", "-unit=B"});
   EXPECT_NE(top.find("Type: inuse_space"), std::string::npos) << top;
-  EXPECT_NE(top.find("4096kB"), std::string::npos) << top;  // main.newLarge
+  EXPECT_NE(top.find("4194304B"), std::string::npos) << top;  // main.newLarge
   const std::string by_holder = pprof({"-tagroot=holder", "-top", "-cum", "-trim=false"});
   for (const char* holder : {" main.cache\n", " main.registry\n", " main.registry (shared)\n", " main.large\n"})
     EXPECT_NE(by_holder.find(holder), std::string::npos) << holder << by_holder;

@@ -348,7 +348,8 @@ TEST_P(GoStatistics, ResidentMemory) {
   constexpr uint64_t kLater = 16 * 4096;
   EXPECT_LE(balance["resident_bytes"].number(), resident + kLater);
   if (output.out.find("\"is_resident_exact\": true") == std::string::npos) return;
-  EXPECT_GE(balance["resident_bytes"].number(), resident);
+  // The run-time's scavenger gives pages back in the background, a few at a time.
+  EXPECT_GE(balance["resident_bytes"].number() + kLater, resident);
 }
 
 std::vector<Variant> statistics_variants() {
