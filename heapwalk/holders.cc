@@ -10,11 +10,6 @@ bool remembers(NodeId node) {
   return (index(node) * 0x9e3779b1U) >> 26 == 0;
 }
 
-// Goroutines that were created at one place: an owner with owners below it.
-bool is_group(const std::vector<Owner>& owners, uint32_t owner) {
-  return owner + 1 < owners.size() && owners[owner].kind == OwnerKind::goroutine && owners[owner + 1].parent == owner;
-}
-
 }  // namespace
 
 std::string holder_name(const Root& root) {

@@ -24,6 +24,11 @@ std::string_view to_string(RootKind kind) {
   return "global";
 }
 
+bool is_group(const std::vector<Owner>& owners, uint32_t owner) {
+  return owners[owner].kind == OwnerKind::goroutine && owners[owner].parent == kNoOwner && owner + 1 < owners.size() &&
+         owners[owner + 1].parent == owner;
+}
+
 std::string_view to_string(OwnerKind kind) {
   switch (kind) {
     case OwnerKind::module:

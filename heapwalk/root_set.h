@@ -41,6 +41,9 @@ struct Owner {
   std::string name;            // "libfoo.so.1", `thread 4711 "worker-3"`, "#4 handle_request(Request&)"
 };
 
+// Of several goroutines that were created at one place, behind which they stand.
+bool is_group(const std::vector<Owner>& owners, uint32_t owner);
+
 struct Root {
   RootKind kind = RootKind::global;
   uint32_t owner = kNoOwner;

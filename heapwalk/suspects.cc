@@ -45,23 +45,16 @@ bool is_owner(const Analysis& analysis, NodeId node) {
   return !analysis.graph.is_object(node) && index(node) < index(root_node(analysis.roots, 0));
 }
 
-// Several goroutines that were created at one place: one suspect, since each of them may hold little.
-bool is_group(const Analysis& analysis, uint32_t owner) {
-  const std::vector<Owner>& owners = analysis.roots.owners;
-  return owners[owner].kind == OwnerKind::goroutine && owners[owner].parent == kNoOwner && owner + 1 < owners.size() &&
-         owners[owner + 1].parent == owner;
-}
-
 // The roots, and the objects that no single root holds: children of the process, of owners, of nobody else.
 std::vector<Candidate> top_candidates(const Analysis& analysis, size_t limit) {
   std::vector<NodeId> parents = {kProcessNode};
   std::vector<Candidate> candidates;
   for (uint32_t i = 0; i < analysis.roots.owners.size(); ++i) {
     const uint32_t parent = analysis.roots.owners[i].parent;
-    if (is_group(analysis, i)) {
+    if (is_group(analysis.roots.owners, i)) {  // one suspect, since each of them may hold little
       const NodeId group = owner_node(analysis.roots, i);
       if (analysis.dominators.retained_bytes(group) > 0) candidates.push_back({group, group});
-    } else if (parent == kNoOwner || !is_group(analysis, parent)) {
+    } else if (parent == kNoOwner || !is_group(analysis.roots.owners, parent)) {
       parents.push_back(owner_node(analysis.roots, i));
     }
   }

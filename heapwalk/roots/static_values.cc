@@ -36,7 +36,8 @@ bool is_nameless_value(std::string_view symbol) {
 
 const StaticValues::Value& StaticValues::at(AddressRange range) {
   collect();
-  return known_[range.begin.value] = find(range, 0);
+  find(range, 0);
+  return known_[range.begin.value];
 }
 
 void StaticValues::collect() {
@@ -56,8 +57,9 @@ void StaticValues::collect() {
 }
 
 StaticValues::Value StaticValues::find(AddressRange range, int depth) {
-  const auto known = known_.find(range.begin.value);
-  if (known != known_.end() || depth > kMaxDepth) return known == known_.end() ? Value{} : known->second;
+  if (depth > kMaxDepth) return {};
+  const auto [known, is_new] = known_.try_emplace(range.begin.value);  // each once, also where they lead in a circle
+  if (!is_new) return known->second;
   Value best;
   const auto [first, last] = words_.equal_range(range.begin.value);
   size_t asked = 0;
@@ -68,7 +70,7 @@ StaticValues::Value StaticValues::find(AddressRange range, int depth) {
     if (value.name.empty()) continue;
     if (best.name.empty() || value.name.size() < best.name.size()) best = std::move(value);
   }
-  return best;
+  return known_[range.begin.value] = std::move(best);
 }
 
 bool StaticValues::place_of(Address word, int depth, Place& place) {
