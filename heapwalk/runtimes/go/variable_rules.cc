@@ -58,6 +58,7 @@ constexpr Clue kProfileRate120[] = {{"runtime.profilealloc"}, {"runtime.allocmca
 constexpr Clue kProfileRate119b[] = {{"runtime.nextSample"}, {"runtime.init"}};  // where nothing is inlined
 constexpr Clue kProfileRate120b[] = {{"runtime.nextSample"}, {"runtime.schedinit"}};
 constexpr Clue kProfileSwitch119[] = {{"runtime.init", {}, 0, "runtime.MemProfileRate"}};
+constexpr Clue kProfileSwitch119b[] = {{"runtime.defaultMemProfileRate"}};  // where nothing is inlined
 constexpr Clue kProfileSwitch120[] = {{"runtime.schedinit", {}, 0, "runtime.MemProfileRate"}};
 constexpr Clue kMutexRate119[] = {{"runtime.semacquire1"}, {"sync.event"}, {"runtime.(*lockTimer).begin"}};
 constexpr Clue kMutexRate125[] = {{"runtime.semacquire1"}, {"runtime.(*mLockProfile).storeSlow"}};
@@ -105,6 +106,7 @@ constexpr VariableRule kRules[] = {
     {"runtime.MemProfileRate", 19, 19, Place::plain, 8, kProfileRate119b, proves_count},
     {"runtime.MemProfileRate", 20, kNewest, Place::plain, 8, kProfileRate120b, proves_count},
     {"runtime.disableMemoryProfiling", 19, 19, Place::anywhere, 1, kProfileSwitch119, proves_profile_switch},
+    {"runtime.disableMemoryProfiling", 19, 19, Place::anywhere, 1, kProfileSwitch119b, proves_profile_switch},
     {"runtime.disableMemoryProfiling", 20, kNewest, Place::anywhere, 1, kProfileSwitch120, proves_profile_switch},
     {"runtime.mutexprofilerate", 19, 24, Place::plain, 8, kMutexRate119, proves_count},
     {"runtime.mutexprofilerate", 25, kNewest, Place::plain, 8, kMutexRate125, proves_count},
