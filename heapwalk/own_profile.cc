@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "heapwalk/runtimes/go/profiles.h"
+#include "heapwalk/runtimes/go/profiles/profiles.h"
 
 namespace heapwalk {
 namespace {

@@ -1,6 +1,6 @@
 #include "heapwalk/own_statistics.h"
 
-#include "heapwalk/runtimes/go/memory_statistics.h"
+#include "heapwalk/runtimes/go/profiles/memory_statistics.h"
 
 namespace heapwalk {
 

@@ -14,10 +14,10 @@
 #include <set>
 #include <sstream>
 
-#include "heapwalk/runtimes/go/goroutines.h"
-#include "heapwalk/runtimes/go/heap_pointers.h"
-#include "heapwalk/runtimes/go/stack_scan.h"
-#include "heapwalk/runtimes/go/stack_walk.h"
+#include "heapwalk/runtimes/go/heap/heap_pointers.h"
+#include "heapwalk/runtimes/go/stacks/goroutines.h"
+#include "heapwalk/runtimes/go/stacks/stack_scan.h"
+#include "heapwalk/runtimes/go/stacks/stack_walk.h"
 #include "tests/support/go_heap_dump.h"
 #include "tests/support/go_toolchain.h"
 #include "tests/support/go_traceback.h"

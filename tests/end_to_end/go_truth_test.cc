@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <map>
 
-#include "heapwalk/runtimes/go/layout.h"
+#include "heapwalk/runtimes/go/program/layout.h"
 #include "tests/support/go_program.h"
 #include "tests/support/recorded_core.h"
 

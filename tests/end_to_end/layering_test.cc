@@ -12,6 +12,7 @@
 #include <regex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -63,6 +64,32 @@ TEST(Layering, IncludesPointLeft) {
         << include.file << " includes " << include.header;
   }
   EXPECT_GT(own, 100U) << "the test did not find the sources";
+}
+
+// heapwalk/runtimes/go/NAME/file: NAME; else "".
+std::string go_folder_of(const std::string& path) {
+  constexpr std::string_view kGo = "heapwalk/runtimes/go/";
+  if (!path.starts_with(kGo)) return "";
+  const size_t end = path.find('/', kGo.size());
+  return end == std::string::npos ? "" : path.substr(kGo.size(), end - kGo.size());
+}
+
+TEST(Layering, FoldersOfGoIncludeThoseBelow) {
+  const std::map<std::string, std::set<std::string>> allowed = {
+      {"program", {"program"}},
+      {"heap", {"program", "heap"}},
+      {"stacks", {"program", "heap", "stacks"}},
+      {"types", {"program", "heap", "stacks", "types"}},
+      {"profiles", {"program", "heap", "stacks", "profiles"}},
+  };
+  size_t checked = 0;
+  for (const Include& include : all_includes()) {
+    const std::string from = go_folder_of(include.file), to = go_folder_of(include.header);
+    if (from.empty() || to.empty()) continue;
+    ++checked;
+    EXPECT_TRUE(allowed.at(from).contains(to)) << include.file << " includes " << include.header;
+  }
+  EXPECT_GT(checked, 100U) << "the test did not find the folders";
 }
 
 TEST(Layering, ReportNeverTouchesTargetMemory) {

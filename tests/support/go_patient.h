@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "heapwalk/analysis.h"
-#include "heapwalk/runtimes/go/heap.h"
-#include "heapwalk/runtimes/go/type_list.h"
+#include "heapwalk/runtimes/go/heap/heap.h"
+#include "heapwalk/runtimes/go/types/type_list.h"
 #include "tests/support/overwritten_file.h"
 #include "tests/support/recorded_core.h"
 

@@ -4,14 +4,14 @@
 
 #include "heapwalk/roots/find_roots.h"
 #include "heapwalk/roots/word_scan.h"
-#include "heapwalk/runtimes/go/allocation_samples.h"
-#include "heapwalk/runtimes/go/captured_variables.h"
-#include "heapwalk/runtimes/go/goroutine_roots.h"
-#include "heapwalk/runtimes/go/heap_counters.h"
-#include "heapwalk/runtimes/go/heap_decoder.h"
-#include "heapwalk/runtimes/go/heap_pointers.h"
-#include "heapwalk/runtimes/go/object_typing.h"
-#include "heapwalk/runtimes/go/specials.h"
+#include "heapwalk/runtimes/go/heap/heap_counters.h"
+#include "heapwalk/runtimes/go/heap/heap_decoder.h"
+#include "heapwalk/runtimes/go/heap/heap_pointers.h"
+#include "heapwalk/runtimes/go/heap/specials.h"
+#include "heapwalk/runtimes/go/profiles/allocation_samples.h"
+#include "heapwalk/runtimes/go/stacks/captured_variables.h"
+#include "heapwalk/runtimes/go/stacks/goroutine_roots.h"
+#include "heapwalk/runtimes/go/types/object_typing.h"
 
 namespace heapwalk::go {
 namespace {

@@ -64,7 +64,7 @@ func main() {
 			log.Fatalf("no toolchain of Go 1.%d given", minor)
 		}
 	}
-	folder := filepath.Join(here, "../../heapwalk/runtimes/go")
+	folder := filepath.Join(here, "../../heapwalk/runtimes/go/program")
 	write(filepath.Join(folder, "layout_table.inc"), groups, amd64, nil)
 	write(filepath.Join(folder, "layout_table_arm64.inc"), groups, arm64, amd64)
 }
