@@ -69,7 +69,9 @@ TEST(GoLeak, ThePlaceThatStartsLostGoroutinesIsNamedFirst) {
   const Json suspect = report["suspects"][0];
   EXPECT_EQ(suspect["text"].text().find("400 goroutines created by main.(*Server).handleExport (main.go:"), 0U)
       << suspect["text"].text();
-  EXPECT_NE(path_text(suspect).find(" main.Row[]"), std::string::npos) << path_text(suspect);
+  // Go 1.19 keeps the slice where neither its debug info nor its allocator says what it is.
+  const bool is_told = report["allocators"][0]["version"].text().find("1.19") == std::string::npos;
+  EXPECT_EQ(path_text(suspect).find(" main.Row[]") != std::string::npos, is_told) << path_text(suspect);
   expect_holds(suspect, leak);
   const Json stuck = report["stuck"][0];
   EXPECT_EQ(stuck["count"].number(), 400U);
@@ -78,7 +80,7 @@ TEST(GoLeak, ThePlaceThatStartsLostGoroutinesIsNamedFirst) {
 
   if (const std::string why = why_no_go_pprof(); !why.empty()) GTEST_SKIP() << why;
   const CommandOutput by_holder = run_go_pprof(directory.path(), {"-top", "-cum", "-nodecount=2", retention});
-  EXPECT_NE(by_holder.out.find("[goroutine] main.(*Server).export\n"), std::string::npos) << by_holder.out;
+  EXPECT_NE(by_holder.out.find("[goroutine] main.(*Server).export"), std::string::npos) << by_holder.out;
   ASSERT_EQ(run_heapwalk({"profile", run.dump().path, run.binary(), "--kind", "heap", "-o", heap}).status, 0);
   const CommandOutput by_site = run_go_pprof(directory.path(), {"-top", "-nodecount=1", heap});
   EXPECT_NE(by_site.out.find("main.(*Server).export\n"), std::string::npos) << by_site.out;
