@@ -98,6 +98,7 @@ ManagedHeap find_managed(std::span<const std::unique_ptr<Runtime>> runtimes, Dia
 std::unique_ptr<const ObjectTypes> type_objects(const Analysis& analysis, TypeTableBuilder types, size_t threads,
                                                 Diagnostics& diagnostics) {
   std::vector<RuntimeTypes> known;
+  known.reserve(analysis.runtimes.size());
   for (const auto& runtime : analysis.runtimes)
     known.push_back(
         runtime->type_objects(analysis.objects, analysis.roots, analysis.managed, types, threads, diagnostics));

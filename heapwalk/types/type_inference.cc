@@ -127,6 +127,7 @@ class TypeInference {
                         });
     });
     std::vector<TypeId> records;
+    records.reserve(vtables.classes().size());
     for (uint32_t i = 0; i < vtables.classes().size(); ++i) records.push_back(vtables.record_of(i, types()));
     std::vector<std::array<uint16_t, 2>> kinds(records.size());  // by class: without and with a layout; 0: not yet
     for (const auto& piece : pieces) {

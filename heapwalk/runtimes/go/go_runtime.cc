@@ -36,8 +36,9 @@ class GoRuntime final : public Runtime {
 
   // False when the heap cannot be read.
   bool read_heap(Diagnostics& diagnostics) {
-    heap_ = Heap::read(dump_, process_, diagnostics);
-    return heap_.has_value();
+    auto heap = Heap::read(dump_, process_, diagnostics);
+    if (heap) heap_ = std::make_unique<const Heap>(*std::move(heap));
+    return heap_ != nullptr;
   }
 
   std::string_view name() const override { return "go"; }
@@ -64,7 +65,7 @@ class GoRuntime final : public Runtime {
     handles_ = find_handles(*heap_, specials_, diagnostics);
     for (const Handle& handle : handles_)
       managed.exact_words.insert(managed.exact_words.end(), handle.pointers.begin(), handle.pointers.end());
-    goroutines_.emplace(*heap_, diagnostics);
+    goroutines_ = std::make_unique<GoroutineRoots>(*heap_, diagnostics);
     closures_ = closure_entries(goroutines_->functions());
     goroutines_->add_words(managed);
     std::ranges::sort(managed.exact_words);
@@ -149,10 +150,10 @@ class GoRuntime final : public Runtime {
 
   const CoreDump& dump_;
   Process process_;
-  std::optional<Heap> heap_;
+  std::unique_ptr<const Heap> heap_;
   std::vector<Special> specials_;
   std::vector<Handle> handles_;
-  std::optional<GoroutineRoots> goroutines_;
+  std::unique_ptr<GoroutineRoots> goroutines_;
   std::vector<Address> closures_;  // entries of their functions
   CapturedVariables captured_;
 };
