@@ -15,6 +15,7 @@ namespace heapwalk::go {
 class LineTable;
 
 // Functions that the run-time itself treats in a special way. `wrapper`: made by the compiler, left out of tracebacks.
+// The values are the function ids of Go 1.25 and later (internal/abi/symtab.go); earlier ones are translated (pclntab.cc).
 enum class FunctionKind : uint8_t {
   normal,
   abort,

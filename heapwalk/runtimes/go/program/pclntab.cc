@@ -45,34 +45,10 @@ constexpr std::array kKinds122{normal,       abort,
                                runtime_main, sigpanic,
                                systemstack,  systemstack_switch,
                                wrapper};
-constexpr std::array kKinds125{normal,
-                               abort,
-                               asmcgocall,
-                               async_preempt,
-                               cgocallback,
-                               corostart,
-                               debug_call,
-                               gc_bg_mark_worker,
-                               goexit,
-                               gogo,
-                               gopanic,
-                               handle_async_event,
-                               mcall,
-                               morestack,
-                               mstart,
-                               panicwrap,
-                               rt0_go,
-                               runtime_main,
-                               run_finalizers,
-                               run_cleanups,
-                               sigpanic,
-                               systemstack,
-                               systemstack_switch,
-                               wrapper};
 
 FunctionKind kind_of(int release, uint8_t id) {
   auto pick = [id](const auto& kinds) { return id < kinds.size() ? kinds[id] : normal; };
-  if (release >= 25) return pick(kKinds125);
+  if (release >= 25) return id <= static_cast<uint8_t>(wrapper) ? static_cast<FunctionKind>(id) : normal;
   return release >= 22 ? pick(kKinds122) : pick(kKinds119);
 }
 
